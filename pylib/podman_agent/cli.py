@@ -1,0 +1,70 @@
+"""The ``podman-agent`` command: one table of subcommands, each in a module of its own.
+
+A module named here has ``add_arguments(parser)`` and ``run(args) -> int``; it is imported only when
+its command is called, so that ``podman-agent plan`` needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from podman_agent import __version__
+from podman_agent.errors import PodmanAgentError, UsageError
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+# command -> (module, one-line help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        what = f"{self.prog}: {message}"
+        raise UsageError(what, fix=f"see {self.prog} --help")
+
+
+def _parser(selected: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(prog="podman-agent", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"podman-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name == selected:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        argv: Arguments without the program name; ``sys.argv[1:]`` when None.
+
+    Returns:
+        The exit code; `PodmanAgentError` is printed as one line on stderr and becomes its code.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    selected = next((a for a in argv if a in COMMANDS), None)
+    try:
+        args = _parser(selected).parse_args(argv)
+        module = importlib.import_module(COMMANDS[args.command][0])
+        return int(module.run(args))
+    except PodmanAgentError as error:
+        print(f"podman-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

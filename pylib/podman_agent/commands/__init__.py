@@ -1,0 +1,1 @@
+"""The subcommands of podman-agent, one module each."""
