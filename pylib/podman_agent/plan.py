@@ -1,0 +1,321 @@
+"""What podman is to use in this pod: one pure function from `Facts` to `Plan`.
+
+`decide` is a list of rules in order. Each gives its choice with the reason and the source of the rule; a
+choice can be forced by one ``PODMAN_AGENT_*`` variable, and is then checked against what the pod allows.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podman_agent.facts import Facts
+
+PREFIX = "PODMAN_AGENT_"
+ANY = ("any text",)
+# Every variable there is; an unknown one is an error: a typo in a pod template must not pass for a setting.
+OVERRIDES: dict[str, tuple[str, ...]] = {
+    "STORAGE_DRIVER": ("overlay", "vfs"),
+    "ISOLATION": ("oci", "chroot", "rootless"),
+    "RUNTIME": ("crun", "runc"),
+    "CGROUPS": ("enabled", "disabled"),
+    "CGROUP_MANAGER": ("cgroupfs", "systemd"),
+    "EVENTS": ("file", "none", "journald"),
+    "LOG_DRIVER": ("k8s-file", "none", "passthrough", "journald"),
+    "NETWORK": ("host", "bridge", "none"),
+    "BUILD_FORMAT": ("docker", "oci"),
+    "MIRRORS": ANY,  # docker.io=mirror.example.com/docker,quay.io=…
+    "INSECURE_REGISTRIES": ANY,  # host:port,…
+    "VOLUME": ANY,  # where the cache volume is mounted
+    "GRAPHROOT": ANY,  # a graphroot of the caller's own: no store is claimed
+    "CACHE_KEY": ANY,
+    "STATE_DIR": ANY,
+}
+# what podman asks for when nothing else is said: pkg/specgen and common/pkg/config (v5.4.2)
+PODMAN_NOFILE = 1048576
+
+SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
+SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one choice was made: what doctor prints."""
+
+    choice: str
+    value: str
+    why: str
+    source: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything podman is told in this pod. Paths are absolute; an empty string means that it is not set."""
+
+    podman: str
+    programs: Mapping[str, str]
+    graphroot: str
+    runroot: str
+    additional_stores: tuple[str, ...]
+    storage_driver: str
+    mount_program: str
+    mount_options: str
+    isolation: str
+    runtime: str
+    cgroups: str
+    cgroup_manager: str
+    events: str
+    log_driver: str
+    network: str
+    ulimits: tuple[str, ...]
+    build_format: str
+    tmpdir: str
+    mirrors: tuple[tuple[str, str], ...]
+    insecure: tuple[str, ...]
+    can_run: bool
+    reasons: tuple[Reason, ...]
+
+    def to_json(self) -> str:
+        """The plan as a JSON object."""
+        return json.dumps(asdict(self), indent=1)
+
+
+class _Rules:
+    """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
+
+    def __init__(self, overrides: Mapping[str, str]) -> None:
+        self.overrides = overrides
+        self.reasons: list[Reason] = []
+
+    def choose(self, name: str, value: str, why: str, source: str) -> str:
+        forced = self.overrides.get(name)
+        if forced is not None:
+            why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
+            value = forced
+        self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
+        return value
+
+
+def overrides_from(env: Mapping[str, str]) -> dict[str, str]:
+    """Pick our variables out of an environment, without their prefix.
+
+    Raises:
+        ConfigError: A name or a value that is none of those in `OVERRIDES`.
+    """
+    found = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
+    for name, value in found.items():
+        if name not in OVERRIDES:
+            msg = f"unknown variable {PREFIX}{name}"
+            raise ConfigError(msg, fix=f"known are {', '.join(PREFIX + n for n in OVERRIDES)}")
+        allowed = OVERRIDES[name]
+        if value and allowed != ANY and value not in allowed:
+            msg = f"{PREFIX}{name}={value} is not a value we know"
+            raise ConfigError(msg, fix=f"set it to one of: {', '.join(allowed)}")
+    return {name: value for name, value in found.items() if value}
+
+
+def _split(name: str, text: str) -> list[str]:
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    for item in items:
+        if any(c in item for c in '"\\\n\0 ') or "://" in item:
+            msg = f"{PREFIX}{name}: {item!r} is no registry location"
+            raise ConfigError(msg, fix="write host[:port][/path] without a scheme")
+    return items
+
+
+def _mirrors(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for item in _split("MIRRORS", text):
+        registry, equals, mirror = item.partition("=")
+        if not (registry and equals and mirror):
+            msg = f"{PREFIX}MIRRORS: {item!r} is no mirror"
+            raise ConfigError(msg, fix="write registry=mirror, as in docker.io=mirror.example.com/docker")
+        pairs.append((registry, mirror))
+    return tuple(pairs)
+
+
+def _storage(facts: Facts, rules: _Rules) -> tuple[str, str]:
+    """Choose the storage driver and, for overlay, the mount program."""
+    native = facts.overlay if facts.privileged else facts.overlay_userns
+    fuse = facts.programs.get("fuse-overlayfs", "") if facts.fuse_device else ""
+    where = f"{facts.graphroot_fs or 'the file system'} under {facts.graphroot}"
+    if not native:
+        usable, why = "overlay", f"a trial overlay mount on {where} worked"
+    elif fuse:
+        usable, why = "overlay", f"the kernel refused overlay on {where} ({native}), but /dev/fuse is here"
+    else:
+        usable, why = "vfs", f"the kernel refused overlay on {where} ({native}), and there is no /dev/fuse"
+    made = facts.graphroot_driver
+    if made and made != usable and "STORAGE_DRIVER" not in rules.overrides and usable == "overlay":
+        usable, why = made, f"the store was made with {made}, and a store keeps the driver it was made with"
+    driver = rules.choose("STORAGE_DRIVER", usable, why, SOURCE_OVERLAY)
+    if made and made != driver:
+        what = f"the store at {facts.graphroot} was made with storage driver {made}, not {driver}"
+        if "STORAGE_DRIVER" in rules.overrides:
+            raise ConfigError(what, fix=f"unset {PREFIX}STORAGE_DRIVER or use another volume")
+        raise PodRefusalError(
+            what,
+            why,
+            "mount a volume at /var/lib/containers that this pod can use overlay on, or an empty one",
+        )
+    if driver != "overlay":
+        return driver, ""
+    if native and not fuse:
+        what = f"{PREFIX}STORAGE_DRIVER=overlay cannot be had in this pod"
+        raise PodRefusalError(what, native, "mount an emptyDir or PVC at /var/lib/containers, or drop the variable")
+    return driver, fuse if native else ""
+
+
+def _runtime(facts: Facts, rules: _Rules) -> str:
+    have = [name for name in ("crun", "runc") if name in facts.programs]
+    if facts.cgroup == "hybrid" and "runc" in have:
+        value, why = "runc", "crun refuses a node with hybrid cgroups"
+    else:
+        value, why = (have or ["crun"])[0], "crun starts a container in about 0.6 of runc's time"
+    chosen = rules.choose("RUNTIME", value, why, "https://github.com/containers/crun/issues/678")
+    if chosen not in facts.programs:
+        msg = f"there is no OCI runtime {chosen}"
+        raise EngineMissingError(msg, fix=f"install {chosen} or unset {PREFIX}RUNTIME")
+    return chosen
+
+
+def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
+    if facts.cgroup == "none" or not facts.cgroup_writable:
+        value = "disabled"
+        why = f"no child cgroup can be made here (cgroup version: {facts.cgroup})"
+    elif not facts.privileged:
+        value, why = "disabled", "without privilege there is no cgroup to delegate"
+    elif facts.cgroup == "hybrid" and runtime == "crun":
+        value, why = "disabled", "crun refuses a node with hybrid cgroups"
+    else:
+        value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
+    return rules.choose("CGROUPS", value, why, SOURCE_TOP)
+
+
+def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
+    if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
+        why = "CAP_SYS_RESOURCE lets podman raise limits itself"
+        rules.reasons.append(
+            Reason("ulimits", "podman's own", why, "https://man7.org/linux/man-pages/man2/setrlimit.2.html")
+        )
+        return ()
+    limits = []
+    # podman lowers its own nproc to the kernel's pid_max before it starts anything, and cannot raise it again
+    for name, hard, default in (
+        ("nofile", facts.nofile_hard, PODMAN_NOFILE),
+        ("nproc", facts.nproc_hard, facts.pid_max),
+    ):
+        value = default if hard < 0 else min(hard, default)
+        limits.append(f"{name}={value}:{value}")
+    why = "without CAP_SYS_RESOURCE nothing can go above the pod's hard limits"
+    rules.reasons.append(Reason("ulimits", " ".join(limits), why, "https://github.com/containers/podman/issues/24692"))
+    return tuple(limits)
+
+
+def _can_run(facts: Facts) -> bool:
+    return not facts.mount_proc
+
+
+def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
+    """Decide everything podman is told in this pod.
+
+    Args:
+        facts: What the pod is.
+        env: The environment; only its ``PODMAN_AGENT_*`` variables matter.
+
+    Raises:
+        ConfigError: An override that is unknown or contradicts the store.
+        EngineMissingError: No podman, or not the forced runtime.
+        PodRefusalError: An override, or the store, asks what this pod does not allow.
+        VolumeError: The graphroot is not writable.
+    """
+    overrides = overrides_from(env)
+    if not facts.podman:
+        msg = "podman is not installed in this container"
+        raise EngineMissingError(msg, fix="use the jenkins-podman-agent image, or install podman")
+    if facts.graphroot_error:
+        what = f"cannot write in the graphroot {facts.graphroot}"
+        raise VolumeError(what, facts.graphroot_error, _volume_fix(facts))
+    rules = _Rules(overrides)
+    driver, mount_program = _storage(facts, rules)
+    runtime = _runtime(facts, rules)
+    cgroups = _cgroups(facts, rules, runtime)
+    manager = rules.choose(
+        "CGROUP_MANAGER",
+        "systemd" if facts.systemd else "cgroupfs",
+        "systemd is PID 1 here" if facts.systemd else "systemd does not run in this container",
+        "https://github.com/containers/common/blob/v0.62.3/pkg/config/systemd.go",
+    )
+    events = rules.choose(
+        "EVENTS",
+        "file",
+        "there is no journal in a container",
+        "https://github.com/containers/podman/issues/4325",
+    )
+    log_driver = rules.choose(
+        "LOG_DRIVER",
+        "k8s-file",
+        "there is no journal in a container, and CentOS packages journald as the default",
+        "https://github.com/containers/podman/issues/26910",
+    )
+    if facts.privileged and not facts.mount_proc:
+        isolation, why = "oci", "containers can run here, so build steps run as containers"
+    else:
+        isolation, why = "chroot", "this pod may not mount a fresh /proc, which a container of its own needs"
+    isolation = rules.choose(
+        "ISOLATION",
+        isolation,
+        why,
+        "https://docs.podman.io/en/latest/markdown/podman-build.1.html#isolation-type",
+    )
+    network = rules.choose(
+        "NETWORK",
+        "host",
+        "the pod is the network: no bridge, no NAT, no nft; docker run -p asks for a bridge by itself",
+        "https://github.com/containers/image_build/blob/main/podman/containers.conf",
+    )
+    build_format = rules.choose(
+        "BUILD_FORMAT",
+        "docker",
+        "the OCI format would drop HEALTHCHECK, SHELL and ONBUILD",
+        "https://github.com/containers/buildah/issues/2388",
+    )
+    return Plan(
+        podman=facts.podman,
+        programs=dict(facts.programs),
+        graphroot=facts.graphroot,
+        runroot=facts.runroot,
+        additional_stores=facts.additional_stores,
+        storage_driver=driver,
+        mount_program=mount_program,
+        mount_options="nodev,fsync=0" if mount_program else "nodev",
+        isolation=isolation,
+        runtime=runtime,
+        cgroups=cgroups,
+        cgroup_manager=manager,
+        events=events,
+        log_driver=log_driver,
+        network=network,
+        ulimits=_ulimits(facts, rules),
+        build_format=build_format,
+        tmpdir=facts.graphroot.rstrip("/") + ".tmp",
+        mirrors=_mirrors(overrides.get("MIRRORS", "")),
+        insecure=tuple(_split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
+        can_run=_can_run(facts),
+        reasons=tuple(rules.reasons),
+    )
+
+
+def _volume_fix(facts: Facts) -> str:
+    if "space" in facts.graphroot_error:
+        return "free space on the volume (podman-agent gc) or give it more"
+    if "ead-only" in facts.graphroot_error:
+        return f"mount an emptyDir or PVC at {facts.volume}, without readOnly"
+    return f"give uid {facts.uid} write access to {facts.volume} (securityContext.fsGroup, or an emptyDir)"

@@ -1,0 +1,109 @@
+"""A `Plan` as the files, the environment and the flags that podman, buildah, skopeo and podman-py read.
+
+Pure: it returns texts; `podman_agent.state` is the one place that writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podman_agent.plan import Plan
+
+HEADER = "# Written by podman-agent for this container start; `podman-agent plan` says why.\n"
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _array(items: tuple[str, ...]) -> str:
+    return "[" + ", ".join(_quote(item) for item in items) + "]"
+
+
+def containers_conf(plan: Plan) -> str:
+    """The containers.conf drop-in.
+
+    Source: https://github.com/containers/common/blob/main/docs/containers.conf.5.md
+    """
+    lines = [
+        "[containers]",
+        f"cgroups = {_quote(plan.cgroups)}",
+        f"log_driver = {_quote(plan.log_driver)}",
+        f"netns = {_quote(plan.network)}",
+        # labels and the kernel keyring belong to the node; docker-workflow asks for ":z" on every volume
+        "label = false",
+        "keyring = false",
+        # net.ipv4.ping_group_range, podman's default, cannot be set in the pod's own network namespace
+        "default_sysctls = []",
+        f"default_ulimits = {_array(plan.ulimits)}" if plan.ulimits else "",
+        "",
+        "[engine]",
+        f"cgroup_manager = {_quote(plan.cgroup_manager)}",
+        f"events_logger = {_quote(plan.events)}",
+        f"runtime = {_quote(plan.runtime)}",
+        'image_copy_tmp_dir = "storage"',
+        "compose_warning_logs = false",
+        # a variable that is set already wins over these: cmd/podman/root.go
+        f"env = {_array(tuple(f'{k}={v}' for k, v in engine_environment(plan).items()))}",
+    ]
+    return HEADER + "\n".join(line for line in lines if line) + "\n"
+
+
+def storage_conf(plan: Plan) -> str:
+    """The whole storage.conf: before podman 6 it has no drop-ins.
+
+    Source: https://github.com/containers/storage/blob/main/docs/containers-storage.conf.5.md
+    """
+    lines = [
+        "[storage]",
+        f"driver = {_quote(plan.storage_driver)}",
+        f"graphroot = {_quote(plan.graphroot)}",
+        f"rootless_storage_path = {_quote(plan.graphroot)}",
+        f"runroot = {_quote(plan.runroot)}",
+        "[storage.options]",
+        f"additionalimagestores = {_array(plan.additional_stores)}",
+    ]
+    if plan.storage_driver == "overlay":
+        lines += ["[storage.options.overlay]", f"mountopt = {_quote(plan.mount_options)}"]
+        if plan.mount_program:
+            lines.append(f"mount_program = {_quote(plan.mount_program)}")
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def registries_conf(plan: Plan) -> str:
+    """The registries.conf drop-in: docker's own idea of a short name, and of registries on loopback.
+
+    Source: https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
+    """
+    lines = ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "permissive"']
+    mirrors: dict[str, list[str]] = {}
+    for registry, mirror in plan.mirrors:
+        mirrors.setdefault(registry, []).append(mirror)
+    # docker speaks plain HTTP to 127.0.0.0/8 unasked (https://docs.docker.com/reference/cli/dockerd/#insecure-registries)
+    insecure = dict.fromkeys(("localhost", "127.0.0.1", *plan.insecure))
+    for location in dict.fromkeys((*insecure, *mirrors)):
+        lines += ["", "[[registry]]", f"location = {_quote(location)}"]
+        if location in insecure:
+            lines.append("insecure = true")
+        for mirror in mirrors.get(location, []):
+            lines += ["[[registry.mirror]]", f"location = {_quote(mirror)}"]
+            if mirror.split("/")[0].split(":")[0] in insecure or mirror.split("/")[0] in insecure:
+                lines.append("insecure = true")
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def engine_environment(plan: Plan) -> dict[str, str]:
+    """Variables that decide what has no key in a configuration file."""
+    return {
+        "BUILDAH_ISOLATION": plan.isolation,
+        "BUILDAH_FORMAT": plan.build_format,
+        "TMPDIR": plan.tmpdir,
+        "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
+    }
+
+
+def flags(plan: Plan) -> tuple[str, ...]:
+    """The global flags put right after argv[0], which hold even under a user's own containers.conf."""
+    return (f"--cgroup-manager={plan.cgroup_manager}", f"--events-backend={plan.events}")

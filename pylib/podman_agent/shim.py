@@ -1,0 +1,202 @@
+"""The hot path of ``docker …``, ``podman …`` and ``buildah …``: arguments in, arguments out, exec.
+
+Only `os` and `sys` are imported here, which the interpreter has loaded anyway. Everything that is needed once per
+container start, or for docker's own verbs only, is imported where it is called.
+
+The plan as the hot path reads it is one file of NUL-separated fields:
+magic, stamp, overrides, number of programs, name=path …, number of flags, flag …, name=value …, "end".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # `typing` would cost more than all of this
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+MAGIC = "podman-agent 1"
+PREFIX = "PODMAN_AGENT_"
+
+# Verbs that podman serves just as docker does. Any other goes through `podman_agent.docker`.
+DIRECT = frozenset(
+    (
+        *("attach", "commit", "cp", "create", "diff", "exec", "export", "history", "import", "kill", "load"),
+        *(
+            "login",
+            "logout",
+            "logs",
+            "network",
+            "pause",
+            "port",
+            "ps",
+            "pull",
+            "rename",
+            "restart",
+            "rm",
+            "rmi",
+        ),
+        *("run", "search", "secret", "start", "stats", "stop", "tag", "unpause", "update", "volume", "wait"),
+    )
+)
+# Verbs that need no store: they work even in a pod where no plan can be made.
+STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
+# Global flags that take their value from the next argument: cmd/podman/root.go (v5.4.2)
+VALUED = frozenset(
+    (
+        *("--cdi-spec-dir", "--cgroup-manager", "--config", "--conmon", "--connection", "--context"),
+        *(
+            "--events-backend",
+            "--host",
+            "--hooks-dir",
+            "--identity",
+            "--imagestore",
+            "--log-level",
+            "--module",
+        ),
+        *("--namespace", "--network-backend", "--network-cmd-path", "--network-config-dir", "--out"),
+        *("--pull-option", "--root", "--runroot", "--runtime", "--runtime-flag", "--ssh", "--storage-driver"),
+        *("--storage-opt", "--tmpdir", "--url", "--volumepath", "-H", "-c", "-l"),
+    )
+)
+REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r", "-c", "-H")
+
+
+class Hot:
+    """What the hot path needs of a plan."""
+
+    __slots__ = ("environment", "flags", "programs")
+
+    def __init__(self, programs: dict[str, str], flags: list[str], environment: list[tuple[str, str]]) -> None:
+        self.programs, self.flags, self.environment = programs, flags, environment
+
+
+def stamp() -> str:
+    """Name this container start: the boot and the start time of PID 1 in clock ticks (proc_pid_stat(5))."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb", 0) as file:
+            boot = file.read().strip()
+        with open("/proc/1/stat", "rb", 0) as file:
+            started = file.read().rpartition(b")")[2].split()[19]
+    except (OSError, IndexError):
+        return "unknown"
+    return os.fsdecode(boot + b" " + started)
+
+
+def overrides() -> str:
+    """The ``PODMAN_AGENT_*`` variables as one text: a plan made under others is not this call's."""
+    return "\n".join(sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith(PREFIX)))
+
+
+def state_directories() -> list[str]:
+    """Where a plan may be, best first: /run for root; what every pod lets its user write, for all."""
+    chosen = os.environ.get("PODMAN_AGENT_STATE_DIR")
+    if chosen:
+        return [chosen]
+    uid = os.geteuid()
+    places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
+    return places if uid else ["/run/podman-agent", *places]
+
+
+def decode(data: bytes) -> Hot | None:
+    """Read the fields of a plan file; None when it is torn, of another version, another start or other overrides."""
+    fields = os.fsdecode(data).split("\0")
+    if fields[0] != MAGIC or fields[-1] != "end" or fields[1:3] != [stamp(), overrides()]:
+        return None
+    try:
+        flags_at = 4 + int(fields[3])
+        env_at = flags_at + 1 + int(fields[flags_at])
+    except (ValueError, IndexError):
+        return None
+    return Hot(
+        {name: path for name, _, path in (f.partition("=") for f in fields[4:flags_at])},
+        fields[flags_at + 1 : env_at],
+        [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
+    )
+
+
+def load() -> Hot | None:
+    """Read the plan of this container start, if there is one; only a file of our own user is trusted."""
+    for directory in state_directories():
+        try:
+            with open(directory + "/hot", "rb", 0) as file:
+                if os.fstat(file.fileno()).st_uid != os.geteuid():
+                    continue
+                return decode(file.read())
+        except OSError:
+            continue
+    return None
+
+
+def verb_index(args: list[str]) -> int:
+    """The position of the subcommand: the first argument that is neither a global flag nor one's value."""
+    i = 0
+    while i < len(args) and args[i].startswith("-"):
+        i += 2 if args[i] in VALUED else 1
+    return min(i, len(args))
+
+
+def is_remote(flags: list[str]) -> bool:
+    """Whether podman will speak to a service elsewhere, where local flags are errors (`cmd/podman/root.go`)."""
+    if "CONTAINER_HOST" in os.environ or "CONTAINER_CONNECTION" in os.environ:
+        return True
+    return any(
+        flag.partition("=")[0] in REMOTE_FLAGS or (flag[:2] in ("-c", "-H") and flag[1] != "-") for flag in flags
+    )
+
+
+def _restore_locale() -> None:
+    # Python coerces the C locale and tells its children so (PEP 538); podman's environment is the caller's
+    if os.environ.get("LC_CTYPE") == "C.UTF-8":
+        with open("/proc/self/environ", "rb", 0) as file:
+            if b"\0LC_CTYPE=" not in b"\0" + file.read():
+                del os.environ["LC_CTYPE"]
+
+
+def _first_call(verb: str) -> Hot:
+    from podman_agent import state
+    from podman_agent.errors import PodmanAgentError
+
+    try:
+        return state.ensure()
+    except PodmanAgentError as error:
+        if verb in STORELESS and error.exit_code != 127:
+            return Hot(state.programs(), [], [])
+        sys.stderr.write(f"podman-agent: {error}\n")
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not be what breaks a build
+        sys.stderr.write(f"podman-agent: no plan could be made ({error!r}); podman runs with its own defaults\n")
+        return Hot(state.programs(), [], [])
+
+
+def main() -> NoReturn:
+    """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
+    name = sys.argv[0].rpartition("/")[2]
+    args = sys.argv[1:]
+    at = verb_index(args)
+    verb = args[at] if at < len(args) else (args[0] if args else "")
+    hot = load() or _first_call(verb)
+    if os.environ.get("LC_CTYPE"):
+        _restore_locale()
+    for key, value in hot.environment:
+        if key not in os.environ:
+            os.environ[key] = value
+    program = hot.programs.get("podman" if name == "docker" else name, "")
+    if not program:
+        sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
+        sys.exit(127)
+    if name not in ("docker", "podman"):
+        os.execv(program, [name, *args])
+    flags = [] if is_remote(args[:at]) else hot.flags
+    if name == "docker" and (at or verb not in DIRECT or "DOCKER_HOST" in os.environ):
+        _docker(program, flags, args)
+    os.execv(program, ["podman", *flags, *args])
+
+
+def _docker(program: str, flags: list[str], args: list[str]) -> None:
+    """Give a verb that docker and podman understand differently to its translator, which may return."""
+
+
+if __name__ == "__main__":
+    main()
