@@ -1,0 +1,1 @@
+"""What Jenkins is given: pod templates, Configuration as Code, Jenkinsfile stanzas."""

@@ -1,0 +1,239 @@
+"""From a few choices to the Kubernetes objects of a Jenkins agent: pure, no input or output."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from podman_agent.errors import UsageError
+from podman_agent.jenkins.trust import LEVELS, Level
+
+IMAGE = "localhost/jenkins-podman-agent:latest"
+INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
+GRAPHROOT = "/var/lib/containers"
+NAME_PREFIX = "podman-agent"
+# Kubernetes' own default, 30 s, is short for a build that is committing a large layer.
+GRACE_SECONDS = 60
+
+Layout = Literal["container", "single", "sidecar"]
+CacheKind = Literal["none", "hostpath", "pvc", "ephemeral"]
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?")
+
+
+def check_quantity(option: str, value: str) -> None:
+    """Raise `UsageError` unless `value` is a Kubernetes quantity such as 500m or 4Gi."""
+    if not _QUANTITY.fullmatch(value):
+        msg = f"{option} {value}: not a Kubernetes quantity"
+        raise UsageError(msg, fix="write 500m, 2 or 4Gi")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where the graphroot lives.
+
+    Attributes:
+        kind: An emptyDir, a directory of the node, a claim that pods share, or one claim a pod.
+        name: Path, name of the claim, or storage class (empty: the cluster's default).
+        size: Size of the claim or limit of the emptyDir, as a Kubernetes quantity.
+    """
+
+    kind: CacheKind = "none"
+    name: str = ""
+    size: str = "30Gi"
+
+    @classmethod
+    def parse(cls, text: str, size: str = "30Gi") -> Cache:
+        """Read `none`, `hostpath:/DIR`, `pvc:NAME` or `ephemeral[:STORAGE_CLASS]`.
+
+        Raises:
+            UsageError: Another word, a missing or relative path, a name Kubernetes would refuse.
+        """
+        kind, _, name = text.partition(":")
+        check_quantity("--size", size)
+        match kind:
+            case "none" if not name:
+                return cls("none", size=size)
+            case "hostpath" if name.startswith("/") and name.strip("/"):
+                return cls("hostpath", name, size)
+            case "pvc" if _DNS_SUBDOMAIN.fullmatch(name):
+                return cls("pvc", name, size)
+            case "ephemeral" if not name or _DNS_SUBDOMAIN.fullmatch(name):
+                return cls("ephemeral", name, size)
+        msg = f"--cache {text}: not a cache"
+        raise UsageError(
+            msg,
+            fix="use none, hostpath:/DIR, pvc:NAME or ephemeral[:STORAGE_CLASS]",
+        )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Requests and limits of one container, as Kubernetes quantities."""
+
+    cpu: str
+    memory: str
+    cpu_limit: str
+    memory_limit: str
+
+    def __post_init__(self) -> None:
+        for value in (self.cpu, self.memory, self.cpu_limit, self.memory_limit):
+            check_quantity("resources", value)
+
+    def field(self) -> dict[str, Any]:
+        """The `resources` of a container."""
+        return {
+            "requests": {"cpu": self.cpu, "memory": self.memory},
+            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit},
+        }
+
+
+BUILD_RESOURCES = Resources("500m", "1Gi", "2", "4Gi")
+REMOTING_RESOURCES = Resources("100m", "256Mi", "500m", "512Mi")
+
+
+@dataclass(frozen=True)
+class PodOptions:
+    """The choices a pod template is made from.
+
+    Attributes:
+        name: Name of the pod as kubectl would create it; Jenkins gives each agent its own.
+        trust: How far the cluster trusts the pod.
+        cache: Where the graphroot lives.
+        key: Team whose store on a shared volume this pod claims; empty for the common one.
+        layout: `container`: beside the inbound agent that the kubernetes plugin adds; `single`: the
+            image is the inbound agent itself; `sidecar`: the inbound agent is written out as well.
+        image: Reference of the agent image.
+        replace_entrypoint: Write `command: [cat]`, as templates of a docker world do, instead of
+            `args: [cat]` behind the image's own init.
+        resources: Requests and limits of the container that builds.
+    """
+
+    name: str
+    trust: Level = "unprivileged"
+    cache: Cache = Cache()
+    key: str = ""
+    layout: Layout = "container"
+    image: str = IMAGE
+    replace_entrypoint: bool = False
+    resources: Resources = BUILD_RESOURCES
+
+    def __post_init__(self) -> None:
+        if not _DNS_SUBDOMAIN.fullmatch(self.name):
+            msg = f"--name {self.name}: not a name Kubernetes accepts"
+            raise UsageError(msg)
+        if self.replace_entrypoint and self.layout == "single":
+            msg = "--replace-entrypoint with --layout single: nothing would start the inbound agent"
+            raise UsageError(
+                msg,
+                fix="drop one of the two",
+            )
+
+
+def default_name(trust: Level, cache: Cache, layout: Layout) -> str:
+    """A name that tells the choices, for a pod that was given none."""
+    parts: list[str] = [NAME_PREFIX, trust]
+    if cache.kind != "none":
+        parts.append(cache.kind)
+    if layout != "container":
+        parts.append(layout)
+    return "-".join(parts)
+
+
+def objects(options: PodOptions) -> list[dict[str, Any]]:
+    """The Kubernetes objects to apply, the claim before the pod that uses it."""
+    made = [pod(options)]
+    if options.cache.kind == "pvc":
+        made.insert(0, claim(options.cache))
+    return made
+
+
+def claim(cache: Cache) -> dict[str, Any]:
+    """The PersistentVolumeClaim of a `pvc` cache."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": cache.name},
+        "spec": _claim_spec(cache),
+    }
+
+
+def pod(options: PodOptions) -> dict[str, Any]:
+    """The Pod itself."""
+    trust = LEVELS[options.trust]
+    containers = [_builder(options)]
+    if options.layout == "sidecar":
+        containers.append(
+            {
+                "name": "jnlp",
+                "image": INBOUND_IMAGE,
+                "resources": REMOTING_RESOURCES.field(),
+            }
+        )
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": options.name},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            **trust.pod,
+            "containers": containers,
+            "volumes": [{"name": "storage", **_volume(options.cache)}],
+        },
+    }
+
+
+def comments(options: PodOptions) -> dict[str, str]:
+    """What to say above which field, as in `Trust.comments`."""
+    said = dict(LEVELS[options.trust].comments)
+    if options.layout != "single" and not options.replace_entrypoint:
+        said["args"] = "args, not command: the image's init stays PID 1, reaps and ends builds."
+    if options.replace_entrypoint:
+        said["lifecycle"] = "cat as PID 1 ignores SIGTERM: builds are ended before it comes."
+    if options.cache.kind == "hostpath":
+        said["hostPath"] = "Any directory on a disk of the node; pods may share it."
+    return said
+
+
+def _builder(options: PodOptions) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "name": "jnlp" if options.layout == "single" else "podman",
+        "image": options.image,
+        "imagePullPolicy": "IfNotPresent",
+    }
+    if options.layout != "single":
+        made["command" if options.replace_entrypoint else "args"] = ["cat"]
+        made["tty"] = True
+    if options.replace_entrypoint:
+        made["lifecycle"] = {"preStop": {"exec": {"command": ["podman-agent", "drain"]}}}
+    if options.key:
+        made["env"] = [{"name": "PODMAN_AGENT_CACHE_KEY", "value": options.key}]
+    return made | {
+        "securityContext": LEVELS[options.trust].security_context,
+        "resources": options.resources.field(),
+        "volumeMounts": [{"name": "storage", "mountPath": GRAPHROOT}],
+    }
+
+
+def _volume(cache: Cache) -> dict[str, Any]:
+    match cache.kind:
+        case "none":
+            return {"emptyDir": {"sizeLimit": cache.size}}
+        case "hostpath":
+            return {"hostPath": {"path": cache.name, "type": "DirectoryOrCreate"}}
+        case "pvc":
+            return {"persistentVolumeClaim": {"claimName": cache.name}}
+        case "ephemeral":
+            return {"ephemeral": {"volumeClaimTemplate": {"spec": _claim_spec(cache)}}}
+
+
+def _claim_spec(cache: Cache) -> dict[str, Any]:
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"]}
+    if cache.kind == "ephemeral" and cache.name:
+        spec["storageClassName"] = cache.name
+    return spec | {"resources": {"requests": {"storage": cache.size}}}

@@ -1,0 +1,61 @@
+"""The trust levels of a pod and what each asks of Kubernetes: the one place that says so.
+
+What each level can do was measured, pod shape by pod shape; `podman-agent doctor` explains a
+running pod in the same terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Level = Literal["unprivileged", "userns", "privileged"]
+
+# What a build does as root inside the user namespace podman makes: change owners and users, write
+# files of others, set file capabilities. Nothing here acts on the node.
+BUILD_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETFCAP", "SETGID", "SETUID")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What one level asks of the cluster.
+
+    Attributes:
+        security_context: The container's `securityContext`; empty means none.
+        pod: Further fields of the pod's `spec`.
+        comments: Name of a field to what a reader would ask about it.
+    """
+
+    security_context: dict[str, Any] = field(default_factory=dict)
+    pod: dict[str, Any] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+
+
+LEVELS: dict[Level, Trust] = {
+    "unprivileged": Trust(
+        security_context={
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": list(BUILD_CAPABILITIES)},
+        },
+        comments={
+            "securityContext": (
+                "No seccompProfile: RuntimeDefault forbids the user namespace a build needs.\n"
+                "Where the kubelet sets it by default, use jenkins/seccomp/podman-agent.json."
+            ),
+        },
+    ),
+    "userns": Trust(
+        security_context={
+            "capabilities": {"add": ["SYS_ADMIN"]},
+            "procMount": "Unmasked",
+        },
+        pod={"hostUsers": False},
+        comments={
+            "hostUsers": "Kubernetes 1.33 or newer, containerd 2.0 or newer, Linux 6.3 or newer.",
+            "securityContext": "Valid inside the pod's own user namespace only.",
+        },
+    ),
+    "privileged": Trust(
+        security_context={"privileged": True},
+    ),
+}

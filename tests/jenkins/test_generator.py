@@ -1,0 +1,100 @@
+"""`podman-agent pod`: from choices to text, and choices that make no sense."""
+
+from __future__ import annotations
+
+import itertools
+
+import kubernetes_validate
+import pytest
+import yaml
+from podman_agent import cli
+from podman_agent.jenkins import podsecurity
+
+
+def printed(capsys, *args: str) -> str:
+    assert cli.main(["pod", *args]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("trust", "cache", "layout"),
+    list(
+        itertools.product(
+            ("unprivileged", "userns", "privileged"),
+            ("none", "hostpath:/data/x", "pvc:claim", "ephemeral", "ephemeral:fast"),
+            ("container", "single", "sidecar"),
+        )
+    ),
+)
+def test_every_combination_is_valid_and_reproduced_by_its_first_line(capsys, trust, cache, layout):
+    text = printed(
+        capsys, "--trust", trust, "--cache", cache, "--layout", layout, "--key", "team-a"
+    )
+    objects = list(yaml.safe_load_all(text))
+    for made in objects:
+        kubernetes_validate.validate(made, "1.37", strict=True)
+    header = text.splitlines()[0].removeprefix("# podman-agent pod").split()
+    assert printed(capsys, *header) == text
+    assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in objects[-1]["spec"][
+        "containers"
+    ][0]["env"]
+
+
+def test_host_path_costs_the_baseline_level(capsys):
+    pod = yaml.safe_load(printed(capsys, "--cache", "hostpath:/data"))
+    assert list(podsecurity.baseline_violations(pod)) == ["volume storage: hostPath"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--cache", "nfs:server"),
+        ("--cache", "hostpath:relative"),
+        ("--cache", "hostpath:/"),
+        ("--cache", "pvc:"),
+        ("--cache", "pvc:Not_A_Name"),
+        ("--cache", "none:x"),
+        ("--size", "30 GB"),
+        ("--cpu", "two"),
+        ("--name", "Upper"),
+        ("--layout", "single", "--replace-entrypoint"),
+        ("--trust", "blind"),
+        ("--format", "pod", "file.yaml"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_one_line_and_exit_64(capsys, args):
+    assert cli.main(["pod", *args]) == 64
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, "kind: Service\n", "{", "- 1\n", b"\xff\xfe"])
+def test_a_file_that_holds_no_pod_is_one_line_and_exit_65(capsys, tmp_path, content):
+    path = tmp_path / "pod.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        path.write_text(content)
+    assert cli.main(["pod", "--format", "jcasc", str(path)]) == 65
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert str(path) in output.err
+
+
+def test_jenkinsfile_stanza_holds_the_pod_of_a_file_with_a_claim(capsys, tmp_path):
+    path = tmp_path / "pod.yaml"
+    path.write_text(printed(capsys, "--cache", "pvc:claim"))
+    text = printed(capsys, "--format", "jenkinsfile", str(path))
+    literal = text.split("'''")[1]
+    assert yaml.safe_load(literal) == list(yaml.safe_load_all(path.read_text()))[1]
+    assert "defaultContainer 'podman'" in text
+
+
+def test_jcasc_escapes_what_it_would_substitute(capsys, tmp_path):
+    path = tmp_path / "pod.yaml"
+    path.write_text("kind: Pod\nmetadata:\n  name: x\nspec:\n  nodeName: ${HOME}\n")
+    casc = yaml.safe_load(printed(capsys, "--format", "jcasc", str(path)))
+    [template] = casc["jenkins"]["clouds"][0]["kubernetes"]["templates"]
+    assert "^${HOME}" in template["yaml"]
