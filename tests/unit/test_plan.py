@@ -1,0 +1,212 @@
+"""`decide` on the recorded facts of real pods (``podman-agent plan --facts``); ``*-composed`` ones are edited."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from podman_agent import plan as plan_module
+from podman_agent import render
+from podman_agent.errors import (
+    ConfigError,
+    DataError,
+    EngineMissingError,
+    PodRefusalError,
+    VolumeError,
+)
+from podman_agent.facts import Facts
+from podman_agent.plan import decide
+
+RECORDED = Path(__file__).parents[1] / "fixtures/facts"
+FUSE = "/usr/bin/fuse-overlayfs"
+
+# pod -> driver, mount program, isolation, runtime, cgroups, can run containers
+EXPECTED = {
+    "outer-hybrid-host": ("overlay", "", "oci", "runc", "enabled", True),
+    "privileged-volume": ("overlay", "", "oci", "crun", "enabled", True),
+    "privileged-no-volume": ("overlay", FUSE, "oci", "crun", "enabled", True),
+    "privileged-cgroup-v2-composed": ("overlay", "", "oci", "crun", "enabled", True),
+    "privileged-sys-resource-composed": ("overlay", "", "oci", "crun", "enabled", True),
+    "default-volume": ("overlay", "", "chroot", "crun", "disabled", False),
+    "default-no-volume": ("vfs", "", "chroot", "crun", "disabled", False),
+    "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", False),
+    "drop-all": ("overlay", "", "chroot", "crun", "disabled", False),
+    "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", False),
+    "sys-admin": ("overlay", "", "oci", "crun", "disabled", True),
+    "unconfined-unmasked": ("vfs", "", "chroot", "crun", "disabled", True),
+    "user-1000": ("overlay", "", "chroot", "crun", "disabled", False),
+}
+
+
+def facts(pod: str = "privileged-volume") -> Facts:
+    return Facts.from_json((RECORDED / f"{pod}.json").read_text())
+
+
+def test_every_recorded_pod_has_a_row() -> None:
+    """A recording nobody expects anything of would test nothing."""
+    assert {path.stem for path in RECORDED.glob("*.json")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("pod", EXPECTED)
+def test_each_pod_gets_what_was_seen_to_work_there(pod: str) -> None:
+    """Driver, mount program, isolation, runtime, cgroups and run, pod by pod."""
+    plan = decide(facts(pod), {})
+    row = (plan.storage_driver, plan.mount_program, plan.isolation, plan.runtime, plan.cgroups, plan.can_run)
+    assert EXPECTED[pod] == row
+
+
+@pytest.mark.parametrize("pod", EXPECTED)
+def test_what_needs_no_systemd_and_no_journal_is_never_left_to_podman(pod: str) -> None:
+    """The two flags of the seed, and the log driver that CentOS packages wrongly for a pod."""
+    plan = decide(facts(pod), {})
+    assert ("--cgroup-manager=cgroupfs", "--events-backend=file") == render.flags(plan)
+    assert 'log_driver = "k8s-file"' in render.containers_conf(plan)
+
+
+def test_systemd_in_the_container_manages_its_own_cgroups() -> None:
+    """cgroupfs is for containers in which no systemd runs."""
+    assert decide(replace(facts(), systemd=True), {}).cgroup_manager == "systemd"
+
+
+def test_limits_stay_at_the_hard_limits_without_sys_resource() -> None:
+    """`setrlimit RLIMIT_NOFILE: Operation not permitted` is what podman's own defaults give here."""
+    pod = replace(facts(), nofile_hard=20000, nproc_hard=96343, pid_max=32768)
+    assert decide(pod, {}).ulimits == ("nofile=20000:20000", "nproc=32768:32768")
+
+
+def test_unlimited_hard_limits_are_cut_to_what_podman_can_set() -> None:
+    """-1 is unlimited, not small."""
+    pod = replace(facts(), nofile_hard=-1, nproc_hard=-1, pid_max=4194304)
+    assert decide(pod, {}).ulimits == ("nofile=1048576:1048576", "nproc=4194304:4194304")
+
+
+def test_limits_are_podmans_own_where_it_can_raise_them() -> None:
+    """CAP_SYS_RESOURCE on the node's own ids."""
+    assert decide(facts("privileged-sys-resource-composed"), {}).ulimits == ()
+
+
+def test_sys_resource_inside_a_user_namespace_raises_nothing() -> None:
+    """The kernel asks for the capability in the initial user namespace."""
+    pod = replace(facts("privileged-sys-resource-composed"), uid_map=((0, 100000, 65536),))
+    assert decide(pod, {}).ulimits != ()
+
+
+def test_a_store_keeps_the_driver_it_was_made_with() -> None:
+    """Else: `User-selected graph driver "overlay" overwritten by graph driver "vfs" from database`."""
+    assert decide(replace(facts(), graphroot_driver="vfs"), {}).storage_driver == "vfs"
+
+
+def test_a_store_of_another_driver_is_refused_when_the_driver_is_forced() -> None:
+    """Forcing cannot convert a store."""
+    pod = replace(facts(), graphroot_driver="vfs")
+    with pytest.raises(ConfigError, match="made with storage driver vfs, not overlay"):
+        decide(pod, {"PODMAN_AGENT_STORAGE_DRIVER": "overlay"})
+
+
+def test_a_store_this_pod_cannot_use_is_refused_with_the_cure() -> None:
+    """An overlay store in a pod where only vfs works."""
+    pod = replace(facts("default-no-volume"), graphroot_driver="overlay")
+    with pytest.raises(PodRefusalError, match="made with storage driver overlay, not vfs.*mount a volume"):
+        decide(pod, {})
+
+
+def test_overlay_cannot_be_forced_where_the_kernel_refuses_it() -> None:
+    """A forced value is checked against what the pod allows."""
+    with pytest.raises(PodRefusalError, match="PODMAN_AGENT_STORAGE_DRIVER=overlay cannot be had"):
+        decide(facts("default-no-volume"), {"PODMAN_AGENT_STORAGE_DRIVER": "overlay"})
+
+
+def test_a_missing_podman_is_said_in_one_line() -> None:
+    """127, as a shell says it."""
+    with pytest.raises(EngineMissingError) as raised:
+        decide(replace(facts(), podman=""), {})
+    assert raised.value.exit_code == 127
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        ("No space left on device", "free space"),
+        ("Read-only file system", "without readOnly"),
+        ("Permission denied", "fsGroup"),
+    ],
+)
+def test_an_unwritable_volume_names_its_cure(error: str, cure: str) -> None:
+    """What to change depends on what the kernel said."""
+    with pytest.raises(VolumeError, match=cure):
+        decide(replace(facts(), graphroot_error=error), {})
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    """A typo in a pod template must not pass for a setting."""
+    with pytest.raises(ConfigError, match="unknown variable PODMAN_AGENT_STORAGEDRIVER"):
+        decide(facts(), {"PODMAN_AGENT_STORAGEDRIVER": "vfs"})
+
+
+@pytest.mark.parametrize("name", [n for n, allowed in plan_module.OVERRIDES.items() if allowed != plan_module.ANY])
+def test_an_unknown_value_is_refused_and_the_known_ones_named(name: str) -> None:
+    """For every variable with a list of values."""
+    with pytest.raises(ConfigError, match=f"PODMAN_AGENT_{name}=nonsense.*one of: "):
+        decide(facts(), {f"PODMAN_AGENT_{name}": "nonsense"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("STORAGE_DRIVER", "vfs", "storage_driver"),
+        ("ISOLATION", "chroot", "isolation"),
+        ("RUNTIME", "crun", "runtime"),
+        ("CGROUPS", "disabled", "cgroups"),
+        ("EVENTS", "none", "events"),
+        ("LOG_DRIVER", "none", "log_driver"),
+        ("NETWORK", "bridge", "network"),
+        ("BUILD_FORMAT", "oci", "build_format"),
+    ],
+)
+def test_a_forced_choice_holds_and_is_shown_as_forced(name: str, value: str, field: str) -> None:
+    """One variable a choice."""
+    plan = decide(facts(), {f"PODMAN_AGENT_{name}": value})
+    assert getattr(plan, field) == value
+    assert [r.forced for r in plan.reasons if r.choice == field] == [True]
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    """Jenkins sets variables to nothing when a parameter is left empty."""
+    assert decide(facts(), {"PODMAN_AGENT_ISOLATION": ""}) == decide(facts(), {})
+
+
+@pytest.mark.parametrize("bad", ["docker.io", "=x", "docker.io=", "docker.io=https://m", 'docker.io=a"b'])
+def test_a_mirror_that_is_none_is_refused(bad: str) -> None:
+    """It would end up in a configuration file podman cannot read."""
+    with pytest.raises(ConfigError, match="PODMAN_AGENT_MIRRORS"):
+        decide(facts(), {"PODMAN_AGENT_MIRRORS": bad})
+
+
+def test_every_choice_has_a_reason_and_a_source() -> None:
+    """The rules that doctor prints."""
+    for reason in decide(facts(), {}).reasons:
+        assert reason.why
+        assert reason.source.startswith("https://")
+
+
+def test_recorded_facts_survive_the_round_trip() -> None:
+    """What ``plan --facts`` prints is what the tests read."""
+    assert Facts.from_json(facts().to_json()) == facts()
+
+
+@pytest.mark.parametrize("text", ["", "[", '{"nonsense": 1}'])
+def test_unreadable_facts_are_a_data_error(text: str) -> None:
+    """Never a traceback."""
+    with pytest.raises(DataError):
+        Facts.from_json(text)
+
+
+def test_decide_is_pure() -> None:
+    """It imports nothing that could read or write anything."""
+    tree = ast.parse(Path(plan_module.__file__).read_text())
+    imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
+    assert imported <= {"json"}

@@ -1,0 +1,297 @@
+"""The machine's own podman, registry and pods, for the demo, the tests and the benchmarks.
+
+The outer podman goes through our own shim and plan, in a store of its own below the user's cache directory. Everything
+started here is stopped on the way out, also after Ctrl-C or SIGTERM. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jenkins-podman-agent"
+PODMAN = str(ROOT / "entrypoint" / "podman")
+IMAGE = "localhost/jenkins-podman-agent:latest"
+# a plan of the outer machine, apart from that of an agent this may itself be running in
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if not k.startswith("PODMAN_AGENT_")},
+    "PODMAN_AGENT_VOLUME": str(CACHE / "containers"),
+    "PODMAN_AGENT_STATE_DIR": f"/run/jenkins-podman-agent-{os.geteuid()}",
+}
+
+
+class OuterError(Exception):
+    """A command of the outer machine failed; the text holds its last words."""
+
+
+def run(*args: str, stdin: str | bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command with the outer plan's environment and its output kept.
+
+    Raises:
+        OuterError: It failed and `check` is set.
+    """
+    text = stdin.decode() if isinstance(stdin, bytes) else stdin
+    done = subprocess.run(
+        args, env=ENVIRONMENT, input=text or "", capture_output=True, text=True, errors="replace", check=False
+    )
+    if check and done.returncode:
+        what = f"`{' '.join(args)}` failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}"
+        raise OuterError(what)
+    return done
+
+
+def podman(*args: str, stdin: str | bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the outer podman, through our own shim."""
+    return run(PODMAN, *args, stdin=stdin, check=check)
+
+
+def ensure_image() -> None:
+    """Have the agent image of this very tree (quick when nothing changed)."""
+    done = subprocess.run([sys.executable, str(ROOT / "tools/image.py")], env=ENVIRONMENT, stdout=sys.stderr, check=False)
+    if done.returncode:
+        what = "the image could not be built, see above"
+        raise OuterError(what)
+
+
+@contextlib.contextmanager
+def signals_as_exceptions() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that nothing stays behind."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Registry:
+    """A docker-registry (Debian's package) on loopback, with htpasswd logins or without.
+
+    Args:
+        directory: Where its blobs, configuration and log go.
+        user: A login, or None for a registry that asks for none.
+        password: Its password.
+    """
+
+    def __init__(self, directory: Path, user: str | None = None, password: str = "") -> None:
+        self.directory, self.user, self.password = directory, user, password
+        self.address = f"127.0.0.1:{free_port()}"
+
+    def __enter__(self) -> Registry:
+        host.ensure("docker-registry", *(["htpasswd"] if self.user else []))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = f"""version: 0.1
+log: {{level: warn, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {self.directory}/blobs}}, delete: {{enabled: true}}}}
+http: {{addr: "{self.address}"}}
+"""
+        if self.user:
+            line = run("htpasswd", "-niB", self.user, stdin=self.password).stdout
+            (self.directory / "htpasswd").write_text(line)
+            config += f"auth: {{htpasswd: {{realm: registry, path: {self.directory}/htpasswd}}}}\n"
+        (self.directory / "config.yml").write_text(config)
+        self.log = (self.directory / "log").open("wb")
+        self.process = subprocess.Popen(
+            ["docker-registry", "serve", str(self.directory / "config.yml")],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
+        )  # fmt: skip
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                self.request("HEAD", "/v2/")
+                return
+            time.sleep(0.05)
+        self.__exit__()
+        what = f"docker-registry did not start: {(self.directory / 'log').read_text()[-500:]}"
+        raise OuterError(what)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.log.close()
+
+    def request(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Speak to the registry's API as its own user; gives status, headers (lower case) and body."""
+        accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+        request = urllib.request.Request(f"http://{self.address}{path}", method=method, headers={"Accept": accept})
+        if self.user:
+            import base64
+
+            token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
+
+    def digest(self, repository: str, tag: str) -> str:
+        """The digest the registry's API gives for a tag; empty when it has none."""
+        return self.request("HEAD", f"/v2/{repository}/manifests/{tag}")[1].get("docker-content-digest", "")
+
+
+def push_busybox(registry: Registry) -> None:
+    """Serve docker.io's library/busybox from `registry`, made of Debian's busybox-static."""
+    host.ensure("busybox")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch) / "root"
+        (root / "bin").mkdir(parents=True)
+        for name in ("tmp", "etc", "home"):
+            (root / name).mkdir()
+        (root / "tmp").chmod(0o1777)
+        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+        (root / "etc/group").write_text("root:x:0:\n")
+        shutil.copy(shutil.which("busybox") or "/bin/busybox", root / "bin/busybox")
+        for applet in run("busybox", "--list").stdout.split():
+            if applet != "busybox":
+                (root / "bin" / applet).symlink_to("busybox")
+        tar = Path(scratch) / "root.tar"
+        run("tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-C", str(root), "-cf", str(tar), ".")
+        name = f"{registry.address}/library/busybox:latest"
+        changes = ("ENV PATH=/bin", 'CMD ["sh"]')
+        podman("import", "-q", *(o for c in changes for o in ("--change", c)), str(tar), name)
+        podman("push", "-q", name)
+        podman("rmi", name)
+
+
+class Pod:
+    """A pod started from one of our templates with ``podman kube play``.
+
+    Args:
+        template: The yaml file.
+        host_path: What stands in for every hostPath.
+        claim: What stands in for the name of every PersistentVolumeClaim.
+        env: Environment variables added to the container, as the owner of a pod template would.
+        image: What stands in for the image reference.
+    """
+
+    container = "podman"
+
+    def __init__(
+        self,
+        template: Path,
+        *,
+        host_path: Path | None = None,
+        claim: str = "",
+        env: dict[str, str] | None = None,
+        image: str = IMAGE,
+    ) -> None:
+        text = template.read_text()
+        self.name = "jpa-" + secrets.token_hex(4)
+        named = re.search(r"claimName: (\S+)", text)
+        if claim and named:
+            text = re.sub(rf"^(  name:|.*claimName:) {re.escape(named[1])}$", rf"\1 {claim}", text, flags=re.M)
+        documents = text.split("\n---\n")
+        if claim and podman("volume", "exists", claim, check=False).returncode == 0:
+            # kubectl leaves a claim that exists alone, `kube play` calls it an error
+            documents = documents[-1:]
+        documents[-1] = re.sub(r"^  name: .*$", f"  name: {self.name}", documents[-1], count=1, flags=re.M)
+        text = "\n---\n".join(documents).replace(IMAGE, image)
+        if host_path:
+            text = re.sub(r"(hostPath:\n\s+path:) .*", rf"\1 {host_path}", text)
+        if env:
+            rows = "".join(f'\n        - name: {k}\n          value: "{v}"' for k, v in env.items())
+            text = re.sub(r"^(      image: .*)$", rf"\1\n      env:{rows}", text, count=1, flags=re.M)
+        self.text = text
+
+    def __enter__(self) -> Pod:
+        host.ensure("podman")
+        try:
+            podman("kube", "play", "--network", "host", "-", stdin=self.text)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        podman("pod", "rm", "-f", "-t", "0", self.name, check=False)
+
+    def sh(
+        self,
+        script: str,
+        *,
+        env: dict[str, str] | None = None,
+        check: bool = True,
+        shell: str = "sh -xe",
+        stdin: str = "",
+        merge: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script in the pod as a Jenkins ``sh`` step does: not interactive, no profile, no terminal.
+
+        Args:
+            script: Shell text.
+            env: Variables passed by name, so that no value is in any argv.
+            check: Raise when it fails.
+            shell: The shell and its options.
+            stdin: What it reads.
+            merge: One stream for both outputs, as a Jenkins log has.
+
+        Raises:
+            OuterError: It failed and `check` is set.
+        """
+        options = [o for name in env or {} for o in ("--env", name)]
+        full = {**ENVIRONMENT, **(env or {})}
+        done = subprocess.run(
+            [PODMAN, "exec", "-i", *options, f"{self.name}-{self.container}", *shell.split(), "-c", script],
+            env=full, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            text=True, errors="replace", check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            what = f"script failed ({done.returncode}) in {self.name}:\n{done.stdout}{done.stderr or ''}"
+            raise OuterError(what)
+        return done
+
+
+@contextlib.contextmanager
+def volume(name: str) -> Iterator[str]:
+    """A volume of the outer podman, as a PersistentVolumeClaim of that name becomes one; gone afterwards."""
+    podman("volume", "rm", "-f", name, check=False)
+    try:
+        yield name
+    finally:
+        podman("volume", "rm", "-f", name, check=False)
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A directory on a disk (not the overlay of a container, not tmpfs); gone afterwards, whatever is below it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=CACHE))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
