@@ -9,11 +9,13 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import host
 import outer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JOB = r"""
 printf 'FROM busybox\nRUN echo "hello world"\n' | docker build -t $REGISTRY/team/myimage:latest -

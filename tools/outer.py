@@ -6,6 +6,7 @@ started here is stopped on the way out, also after Ctrl-C or SIGTERM. Standard l
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
@@ -66,7 +67,9 @@ def podman(*args: str, stdin: str | bytes | None = None, check: bool = True) -> 
 
 def ensure_image() -> None:
     """Have the agent image of this very tree (quick when nothing changed)."""
-    done = subprocess.run([sys.executable, str(ROOT / "tools/image.py")], env=ENVIRONMENT, stdout=sys.stderr, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/image.py")], env=ENVIRONMENT, stdout=sys.stderr, check=False
+    )
     if done.returncode:
         what = "the image could not be built, see above"
         raise OuterError(what)
@@ -149,8 +152,6 @@ http: {{addr: "{self.address}"}}
         accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
         request = urllib.request.Request(f"http://{self.address}{path}", method=method, headers={"Accept": accept})
         if self.user:
-            import base64
-
             token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
         try:
@@ -214,18 +215,18 @@ class Pod:
         self.name = "jpa-" + secrets.token_hex(4)
         named = re.search(r"claimName: (\S+)", text)
         if claim and named:
-            text = re.sub(rf"^(  name:|.*claimName:) {re.escape(named[1])}$", rf"\1 {claim}", text, flags=re.M)
+            text = re.sub(rf"^(  name:|.*claimName:) {re.escape(named[1])}$", rf"\1 {claim}", text, flags=re.MULTILINE)
         documents = text.split("\n---\n")
         if claim and podman("volume", "exists", claim, check=False).returncode == 0:
             # kubectl leaves a claim that exists alone, `kube play` calls it an error
             documents = documents[-1:]
-        documents[-1] = re.sub(r"^  name: .*$", f"  name: {self.name}", documents[-1], count=1, flags=re.M)
+        documents[-1] = re.sub(r"^  name: .*$", f"  name: {self.name}", documents[-1], count=1, flags=re.MULTILINE)
         text = "\n---\n".join(documents).replace(IMAGE, image)
         if host_path:
             text = re.sub(r"(hostPath:\n\s+path:) .*", rf"\1 {host_path}", text)
         if env:
             rows = "".join(f'\n        - name: {k}\n          value: "{v}"' for k, v in env.items())
-            text = re.sub(r"^(      image: .*)$", rf"\1\n      env:{rows}", text, count=1, flags=re.M)
+            text = re.sub(r"^(      image: .*)$", rf"\1\n      env:{rows}", text, count=1, flags=re.MULTILINE)
         self.text = text
 
     def __enter__(self) -> Pod:
@@ -295,3 +296,22 @@ def scratch(name: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def clean() -> None:
+    """Remove the outer podman's store and state, and whatever containers were left in it."""
+    if CACHE.exists():
+        podman("pod", "rm", "-fa", "-t", "0", check=False)
+        podman("rm", "-fa", "-t", "0", check=False)
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(str(CACHE))), reverse=True):
+        run("umount", "-l", mount, check=False)
+    shutil.rmtree(CACHE, ignore_errors=True)
+    shutil.rmtree(ENVIRONMENT["PODMAN_AGENT_STATE_DIR"], ignore_errors=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["clean"]:
+        clean()
+    else:
+        sys.exit("usage: outer.py clean")

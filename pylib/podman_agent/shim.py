@@ -7,8 +7,6 @@ The plan as the hot path reads it is one file of NUL-separated fields:
 magic, stamp, overrides, number of programs, name=path …, number of flags, flag …, name=value …, "end".
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -170,7 +168,7 @@ def _first_call(verb: str) -> Hot:
         return Hot(state.programs(), [], [])
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
     name = sys.argv[0].rpartition("/")[2]
     args = sys.argv[1:]

@@ -27,17 +27,13 @@ def printed(capsys, *args: str) -> str:
     ),
 )
 def test_every_combination_is_valid_and_reproduced_by_its_first_line(capsys, trust, cache, layout):
-    text = printed(
-        capsys, "--trust", trust, "--cache", cache, "--layout", layout, "--key", "team-a"
-    )
+    text = printed(capsys, "--trust", trust, "--cache", cache, "--layout", layout, "--key", "team-a")
     objects = list(yaml.safe_load_all(text))
     for made in objects:
         kubernetes_validate.validate(made, "1.37", strict=True)
     header = text.splitlines()[0].removeprefix("# podman-agent pod").split()
     assert printed(capsys, *header) == text
-    assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in objects[-1]["spec"][
-        "containers"
-    ][0]["env"]
+    assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in objects[-1]["spec"]["containers"][0]["env"]
 
 
 def test_host_path_costs_the_baseline_level(capsys):

@@ -91,7 +91,5 @@ def test_privileged_hostpath_is_the_template_a_docker_world_knows():
     assert container["command"] == ["cat"]
     assert container["tty"] is True
     assert container["securityContext"] == {"privileged": True}
-    assert container["volumeMounts"] == [
-        {"name": volume["name"], "mountPath": "/var/lib/containers"}
-    ]
+    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/var/lib/containers"}]
     assert volume["hostPath"]["type"] == "DirectoryOrCreate"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from podman_agent import plan as plan_module
 from podman_agent import render
 from podman_agent.errors import (
@@ -62,7 +61,7 @@ def test_each_pod_gets_what_was_seen_to_work_there(pod: str) -> None:
 def test_what_needs_no_systemd_and_no_journal_is_never_left_to_podman(pod: str) -> None:
     """The two flags of the seed, and the log driver that CentOS packages wrongly for a pod."""
     plan = decide(facts(pod), {})
-    assert ("--cgroup-manager=cgroupfs", "--events-backend=file") == render.flags(plan)
+    assert render.flags(plan) == ("--cgroup-manager=cgroupfs", "--events-backend=file")
     assert 'log_driver = "k8s-file"' in render.containers_conf(plan)
 
 
@@ -109,7 +108,7 @@ def test_a_store_of_another_driver_is_refused_when_the_driver_is_forced() -> Non
 def test_a_store_this_pod_cannot_use_is_refused_with_the_cure() -> None:
     """An overlay store in a pod where only vfs works."""
     pod = replace(facts("default-no-volume"), graphroot_driver="overlay")
-    with pytest.raises(PodRefusalError, match="made with storage driver overlay, not vfs.*mount a volume"):
+    with pytest.raises(PodRefusalError, match=r"made with storage driver overlay, not vfs.*mount a volume"):
         decide(pod, {})
 
 

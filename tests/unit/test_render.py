@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 from podman_agent import render
 from podman_agent.plan import decide
@@ -11,8 +12,6 @@ from unit.test_plan import facts
 
 def test_all_three_files_are_toml() -> None:
     """Quotes and backslashes in paths included."""
-    from dataclasses import replace
-
     plan = replace(decide(facts(), {}), graphroot='/a "b\\c')
     for text in (render.containers_conf(plan), render.storage_conf(plan), render.registries_conf(plan)):
         tomllib.loads(text)

@@ -20,9 +20,7 @@ BUILD = pod.BUILD_RESOURCES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; those of a pod template have no effect beside FILE."""
     parser.add_argument("--trust", choices=tuple(LEVELS), default="unprivileged")
-    parser.add_argument(
-        "--cache", default="none", help="none, hostpath:/DIR, pvc:NAME or ephemeral[:CLASS]"
-    )
+    parser.add_argument("--cache", default="none", help="none, hostpath:/DIR, pvc:NAME or ephemeral[:CLASS]")
     parser.add_argument("--size", default="30Gi", help="of the claim or emptyDir (%(default)s)")
     parser.add_argument("--key", default="", help="team whose store on a shared volume to claim")
     parser.add_argument(
@@ -33,17 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", default=pod.IMAGE, help="reference of the agent image")
     parser.add_argument("--name", help="name of the pod")
-    parser.add_argument(
-        "--replace-entrypoint", action="store_true", help="command: [cat] instead of args: [cat]"
-    )
+    parser.add_argument("--replace-entrypoint", action="store_true", help="command: [cat] instead of args: [cat]")
     parser.add_argument("--cpu", default=BUILD.cpu, help="request (%(default)s)")
     parser.add_argument("--memory", default=BUILD.memory, help="request (%(default)s)")
     parser.add_argument("--cpu-limit", default=BUILD.cpu_limit, help="(%(default)s)")
     parser.add_argument("--memory-limit", default=BUILD.memory_limit, help="(%(default)s)")
     parser.add_argument("--format", choices=("pod", "jcasc", "jenkinsfile"), default="pod")
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE", type=Path, help="wrap these pod files, make none"
-    )
+    parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="wrap these pod files, make none")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -79,9 +79,7 @@ def _node(value: Any, comments: dict[str, str], indent: int = 0) -> Any:
             for key, child in value.items():
                 mapping[key] = _node(child, comments, indent + 2)
                 if key in comments:
-                    mapping.yaml_set_comment_before_after_key(
-                        key, before=comments.pop(key), indent=indent
-                    )
+                    mapping.yaml_set_comment_before_after_key(key, before=comments.pop(key), indent=indent)
             return mapping
         case list():
             # A dash is set two columns in, and what follows it two more.

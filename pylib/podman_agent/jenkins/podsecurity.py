@@ -103,12 +103,9 @@ def restricted_violations(pod: dict[str, Any]) -> Iterator[str]:
             "allowPrivilegeEscalation: false": context.get("allowPrivilegeEscalation") is False,
             "runAsNonRoot: true": context.get("runAsNonRoot") is True,
             "runAsUser other than 0": context.get("runAsUser") != 0,
-            "seccompProfile": context.get("seccompProfile", {}).get("type")
-            in {"RuntimeDefault", "Localhost"},
+            "seccompProfile": context.get("seccompProfile", {}).get("type") in {"RuntimeDefault", "Localhost"},
             "capabilities drop ALL": "ALL" in capabilities.get("drop", ()),
-            "no capability but NET_BIND_SERVICE": not (
-                set(capabilities.get("add", ())) - {"NET_BIND_SERVICE"}
-            ),
+            "no capability but NET_BIND_SERVICE": not (set(capabilities.get("add", ())) - {"NET_BIND_SERVICE"}),
         }
         yield from (f"{container['name']}: {what}" for what, kept in missing.items() if not kept)
 
