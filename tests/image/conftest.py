@@ -1,0 +1,67 @@
+"""The agent image, built and running, as the tests of it see it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+import testinfra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testinfra.host import Host
+
+IMAGE = os.environ.get("PODMAN_AGENT_IMAGE", "localhost/jenkins-podman-agent:latest")
+ENGINE = shlex.split(os.environ.get("PODMAN_AGENT_OUTER", "podman"))
+
+
+def outer(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the outer engine; a failure is the test's failure, with what the engine said."""
+    done = subprocess.run([*ENGINE, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        pytest.fail(f"`{shlex.join([*ENGINE, *args])}` failed: {done.stderr.strip()}")
+    return done
+
+
+@pytest.fixture(scope="session", name="outer")
+def _outer() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return outer
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    if outer("image", "inspect", IMAGE, check=False).returncode:
+        pytest.fail(f"no {IMAGE} in the local store: make image")
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def start(image: str) -> Iterator[Callable[..., Host]]:
+    """Start the image as a pod does, `cat` in place of the entrypoint; takes options of `run`.
+
+    testinfra execs with the `podman` on PATH, whatever the outer engine is: same store.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> Host:
+            name = f"image-test-{uuid.uuid4().hex[:12]}"
+            stack.callback(outer, "rm", "--force", "--time", "0", "--volumes", name, check=False)
+            outer(
+                *("run", "--detach", "--tty", "--name", name, "--network", "host"),
+                *(*options, "--entrypoint", "cat", image),
+            )
+            return testinfra.get_host(f"podman://{name}")
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def agent_container(start: Callable[..., Host]) -> Host:
+    """A plain container of the image: default capabilities, root."""
+    return start()
