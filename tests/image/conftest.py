@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
+from image import ROOT, TAG, default_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from testinfra.host import Host
 
-IMAGE = os.environ.get("PODMAN_AGENT_IMAGE", "localhost/jenkins-podman-agent:latest")
-ENGINE = shlex.split(os.environ.get("PODMAN_AGENT_OUTER", "podman"))
+# Not PODMAN_AGENT_*: the shim takes an unknown one of those for a typo.
+IMAGE = os.environ.get("AGENT_IMAGE", TAG)
+ENGINE = shlex.split(os.environ.get("OUTER_ENGINE", "")) or default_engine()
 
 
 def outer(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -36,8 +38,9 @@ def _outer() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    if outer("image", "inspect", IMAGE, check=False).returncode:
-        pytest.fail(f"no {IMAGE} in the local store: make image")
+    done = outer("image", "inspect", IMAGE, check=False)
+    if done.returncode:
+        pytest.fail(f"{IMAGE} is not in the local store, make image: {done.stderr.strip()}")
     return IMAGE
 
 
@@ -45,9 +48,10 @@ def image() -> str:
 def start(image: str) -> Iterator[Callable[..., Host]]:
     """Start the image as a pod does, `cat` in place of the entrypoint; takes options of `run`.
 
-    testinfra execs with the `podman` on PATH, whatever the outer engine is: same store.
+    testinfra execs with the `podman` on PATH, so that has to be our shim, too.
     """
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(ROOT / "entrypoint"), prepend=os.pathsep)
 
         def start(*options: str) -> Host:
             name = f"image-test-{uuid.uuid4().hex[:12]}"

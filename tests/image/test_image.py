@@ -59,8 +59,8 @@ def test_java_is_what_jenkins_wants_of_an_agent(agent_container: Host) -> None:
 
 @pytest.mark.parametrize("name", ["docker", "podman", "buildah", "skopeo"])
 def test_the_shims_come_before_the_engine(agent_container: Host, name: str) -> None:
-    link = agent_container.file(f"/usr/local/bin/{name}")
-    assert link.linked_to == f"{HOME}/entrypoint/{name}"
+    link = agent_container.check_output("readlink /usr/local/bin/%s", name)
+    assert link == f"{HOME}/entrypoint/{name}"
     assert agent_container.check_output("command -v %s", name) == f"/usr/local/bin/{name}"
 
 
@@ -71,6 +71,10 @@ def test_the_package_is_found_from_the_shims_own_place(agent_container: Host) ->
 
 def test_the_package_is_compiled(agent_container: Host) -> None:
     assert agent_container.check_output(f"ls {HOME}/pylib/podman_agent/__pycache__/cli.*.pyc")
+
+
+def test_a_shim_calls_the_engine(agent_container: Host) -> None:
+    assert agent_container.check_output("docker --version").startswith("podman version ")
 
 
 @pytest.mark.parametrize("module", ["podman", "requests", "tenacity", "podman_agent.errors"])
