@@ -1,0 +1,64 @@
+"""What tests on the real engine share: the image of this tree, a registry that wants a login, a mirror, pods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import outer
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PODS = outer.ROOT / "jenkins/pods"
+
+
+@pytest.fixture(scope="session")
+def agent_image() -> str:
+    """The agent image, made by `make image` before the tests."""
+    if outer.podman("image", "exists", outer.IMAGE, check=False).returncode:
+        pytest.fail(f"{outer.IMAGE} is not there: make image")
+    return outer.IMAGE
+
+
+@pytest.fixture(scope="session")
+def disk() -> Iterator[Path]:
+    """A directory on a disk, for volumes and registries; gone afterwards."""
+    with outer.scratch("test") as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def mirror(disk: Path) -> Iterator[outer.Registry]:
+    """A registry that stands in for docker.io and serves library/busybox; asks for no login."""
+    with outer.Registry(disk / "mirror") as registry:
+        outer.push_busybox(registry)
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def registry(disk: Path) -> Iterator[outer.Registry]:
+    """A registry that wants the login user:secret-word."""
+    with outer.Registry(disk / "registry", "user", "secret-word") as registry:
+        yield registry
+
+
+@pytest.fixture
+def volume(disk: Path, request: pytest.FixtureRequest) -> Path:
+    """An empty directory for one test's /var/lib/containers."""
+    path = disk / "volumes" / request.node.name.replace("/", "_")[:60]
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def pod(agent_image: str, mirror: outer.Registry, volume: Path) -> Callable[..., outer.Pod]:
+    """Make a pod of the privileged hostPath template on this test's volume; a context manager."""
+
+    def make(**env: str) -> outer.Pod:
+        assert agent_image
+        env = {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}", **env}
+        return outer.Pod(PODS / "privileged-hostpath.yaml", host_path=volume, env=env)
+
+    return make

@@ -1,0 +1,121 @@
+"""What this machine must have: installs what is missing with its package manager, saying what.
+
+Standard library only, because the tools that use it run before anything is installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Need(NamedTuple):
+    """A thing to have: how it is seen to be there, and the packages that bring it."""
+
+    probe: str  # a command, an absolute path, or module: and a module of the Python that runs this
+    debian: tuple[str, ...]
+    rpm: tuple[str, ...]
+
+
+# Recommends are not installed, so what podman needs on top is named: catatonit for `kube play`,
+# runc for hosts with hybrid cgroups (crun refuses those), uid-map tools for user namespaces.
+NEEDS: dict[str, Need] = {
+    "busybox": Need("busybox", ("busybox-static",), ("busybox",)),
+    "debian-archive-keyring": Need(
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        ("debian-archive-keyring",),
+        ("debian-keyring",),
+    ),
+    "docker-registry": Need("docker-registry", ("docker-registry",), ("docker-distribution",)),
+    "git": Need("git", ("git",), ("git-core",)),
+    "htpasswd": Need("htpasswd", ("apache2-utils",), ("httpd-tools",)),
+    "mmdebstrap": Need("mmdebstrap", ("mmdebstrap",), ("mmdebstrap",)),
+    "podman": Need(
+        "podman",
+        ("podman", "runc", "netavark", "catatonit", "uidmap", "ca-certificates"),
+        ("podman", "crun", "netavark", "catatonit", "shadow-utils", "ca-certificates"),
+    ),
+    "python3-venv": Need("module:ensurepip", ("python3-venv",), ("python3",)),
+    "runc": Need("runc", ("runc",), ("runc",)),
+    "shellcheck": Need("shellcheck", ("shellcheck",), ("ShellCheck",)),
+    "skopeo": Need("skopeo", ("skopeo",), ("skopeo",)),
+}
+
+
+class HostError(Exception):
+    """The machine lacks something that could not be installed; one line that says what to do."""
+
+
+def missing(*needs: str) -> list[str]:
+    """The needs that are not there, in the order asked.
+
+    Args:
+        needs: Names from `NEEDS`.
+    """
+    return [name for name in needs if not _present(NEEDS[name].probe)]
+
+
+def ensure(*needs: str) -> None:
+    """Install what is not there; says on stderr what it installs.
+
+    Args:
+        needs: Names from `NEEDS`.
+
+    Raises:
+        HostError: Not root, no package manager known here, or it failed.
+    """
+    lacking = missing(*needs)
+    if not lacking:
+        return
+    if shutil.which("apt-get"):
+        packages = [package for name in lacking for package in NEEDS[name].debian]
+        commands = [
+            ["apt-get", "-q", "update"],
+            ["apt-get", "-q", "-y", "--no-install-recommends", "install", *packages],
+        ]
+    elif shutil.which("dnf"):
+        packages = [package for name in lacking for package in NEEDS[name].rpm]
+        commands = [["dnf", "-y", "--setopt=install_weak_deps=0", "install", *packages]]
+    else:
+        what = f"this machine lacks {', '.join(lacking)} and has neither apt-get nor dnf; install them"
+        raise HostError(what)
+    if os.geteuid() != 0:
+        what = f"this machine lacks {', '.join(lacking)}; as root: {' '.join(commands[-1])}"
+        raise HostError(what)
+    print(f"installing on this machine: {' '.join(packages)}", file=sys.stderr, flush=True)
+    for command in commands:
+        _run(command)
+    still = missing(*lacking)
+    if still:
+        what = f"{' '.join(packages)} installed, but {', '.join(still)} still not found"
+        raise HostError(what)
+
+
+def _present(probe: str) -> bool:
+    if probe.startswith("module:"):
+        return importlib.util.find_spec(probe.removeprefix("module:")) is not None
+    if probe.startswith("/"):
+        return Path(probe).exists()
+    # sbin is not on everybody's PATH
+    return shutil.which(probe, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(
+        command,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        what = f"`{' '.join(command)}` failed ({done.returncode}): {last}"
+        raise HostError(what)
