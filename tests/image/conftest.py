@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import subprocess
+
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import testinfra
 from image import ROOT, TAG
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from testinfra.host import Host
