@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-
 import uuid
 from typing import TYPE_CHECKING
 
