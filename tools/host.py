@@ -119,3 +119,21 @@ def _run(command: list[str]) -> None:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         what = f"`{' '.join(command)}` failed ({done.returncode}): {last}"
         raise HostError(what)
+
+
+def main(needs: list[str]) -> int:
+    """Have what the command line names."""
+    unknown = [name for name in needs if name not in NEEDS]
+    if unknown or not needs:
+        print(f"host: unknown: {', '.join(unknown) or 'nothing'}; known are {', '.join(NEEDS)}", file=sys.stderr)
+        return 64
+    try:
+        ensure(*needs)
+    except HostError as error:
+        print(f"host: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

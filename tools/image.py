@@ -26,6 +26,7 @@ import urllib.request
 from pathlib import Path
 
 import host
+import outer
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -89,10 +90,11 @@ class Builder:
 
     Args:
         engine: The command and its first arguments.
+        env: Its environment; ours when None.
     """
 
-    def __init__(self, engine: list[str]) -> None:
-        self.engine = engine
+    def __init__(self, engine: list[str], env: dict[str, str] | None = None) -> None:
+        self.engine, self.env = engine, env
 
     def output(self, *args: str) -> str | None:
         """What the engine prints on stdout, or None when it fails."""
@@ -102,6 +104,7 @@ class Builder:
             stderr=subprocess.DEVNULL,
             text=True,
             check=False,
+            env=self.env,
         )
         return done.stdout.strip() if done.returncode == 0 else None
 
@@ -111,7 +114,7 @@ class Builder:
         Raises:
             ImageError: It failed.
         """
-        done = subprocess.run([*self.engine, *args], stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run([*self.engine, *args], stdin=subprocess.DEVNULL, check=False, env=self.env)
         if done.returncode:
             what = f"`{shlex.join([*self.engine, args[0]])}` failed ({done.returncode}), see above"
             raise ImageError(what)
@@ -212,12 +215,6 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def default_engine() -> list[str]:
-    """Our own shim when the tree has it, because its plan suits this machine; else podman."""
-    shim = ROOT / "entrypoint" / "podman"
-    return [str(shim)] if os.access(shim, os.X_OK) else ["podman"]
-
-
 def main() -> int:
     """Build the image as the command line says."""
     parser = argparse.ArgumentParser(description="Build the agent image.")
@@ -230,7 +227,8 @@ def main() -> int:
     start = time.monotonic()
     try:
         host.ensure("podman")
-        builder = Builder(args.podman or default_engine())
+        # by default the store and the plan of the demo and the tests
+        builder = Builder(args.podman) if args.podman else Builder([outer.PODMAN], outer.ENVIRONMENT)
         builder.build(builder.choose_base(args.base, refresh=args.refresh_base), args.tag, args.pip_conf)
         size = builder.output("image", "inspect", "--format", "{{.Size}}", args.tag)
     except (ImageError, host.HostError) as error:

@@ -158,3 +158,34 @@ def test_every_family_lists_the_same_tools(family: str) -> None:
         *("podman", "buildah", "skopeo", "crun", "netavark", "aardvark-dns", "nftables", "passt"),
         *("fuse-overlayfs", "catatonit", "git", "git-lfs", "jq", "unzip", "ca-certificates"),
     } < set(names)
+
+
+@pytest.mark.parametrize(("release", "python"), [("9", "python3.12"), ("10", "python3")])
+def test_dnf_is_called_with_the_mirror_and_the_ca_fake_dnf(tmp_path: Path, release: str, python: str) -> None:
+    """There is no CentOS mirror here: this sees only how dnf and rpm are called."""
+    for name in ("dnf", "rpm"):
+        (tmp_path / name).write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >> {tmp_path}/calls\n')
+        (tmp_path / name).chmod(0o755)
+    for name in ("bash", "sed"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    (tmp_path / "rm").write_text("#!/bin/sh\n")
+    (tmp_path / "rm").chmod(0o755)
+    (tmp_path / "os-release").write_text(f'VERSION_ID="{release}"\n')
+    setup = image.ROOT / "entrypoint" / "setup" / "install-packages"
+    script = tmp_path / "install-packages"
+    script.write_text(setup.read_text().replace("/etc/os-release", str(tmp_path / "os-release")))
+    subprocess.run(
+        ["/bin/bash", script, image.ROOT / "entrypoint" / "packages"],
+        env={"PATH": str(tmp_path), "SSL_CERT_FILE": "/dev/shm/ca", "DNF_MIRROR": "https://mirror.invalid"},
+        check=True,
+    )
+    words = (tmp_path / "calls").read_text().splitlines()
+    url = f"https://mirror.invalid/{release}-stream/AppStream/$basearch/os/"
+    assert {"--setopt=sslcacert=/dev/shm/ca", f"--setopt=appstream.baseurl={url}"} < set(words)
+    assert words.index("install") < words.index("podman") < words.index(python)
+    assert words[-3:] == ["rpm", "--setcaps", "shadow-utils"]
+
+
+def test_an_unknown_need_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert host.main(["no-such-thing"]) == 64
+    assert capsys.readouterr().err.startswith("host: unknown: no-such-thing; known are busybox, ")
