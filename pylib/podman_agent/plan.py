@@ -295,7 +295,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         additional_stores=facts.additional_stores,
         storage_driver=driver,
         mount_program=mount_program,
-        mount_options="nodev,fsync=0" if mount_program else "nodev",
+        mount_options="fsync=0" if mount_program else "",
         isolation=isolation,
         runtime=runtime,
         cgroups=cgroups,

@@ -66,7 +66,10 @@ def storage_conf(plan: Plan) -> str:
         f"additionalimagestores = {_array(plan.additional_stores)}",
     ]
     if plan.storage_driver == "overlay":
-        lines += ["[storage.options.overlay]", f"mountopt = {_quote(plan.mount_options)}"]
+        # no nodev, which the distributions ship: it would forbid /dev in a chroot to a podman nested in our containers
+        lines.append("[storage.options.overlay]")
+        if plan.mount_options:
+            lines.append(f"mountopt = {_quote(plan.mount_options)}")
         if plan.mount_program:
             lines.append(f"mount_program = {_quote(plan.mount_program)}")
     return HEADER + "\n".join(lines) + "\n"
