@@ -102,7 +102,7 @@ def demo() -> list[Row]:
             for step, cached in (("hostPath, first pod", False), ("hostPath, a new pod", True)):
                 pod = outer.Pod(template, host_path=work / "volume", env=env)
                 rows.append(job(step, pod, registry, cached=cached))
-            with outer.volume(f"jpa-demo-{secrets.token_hex(4)}") as claim:
+            with outer.volume(f"{outer.NAME}-demo-{secrets.token_hex(4)}") as claim:
                 template = pods / "privileged-pvc.yaml"
                 for step, cached in (("PVC, first pod", False), ("PVC, a new pod", True)):
                     rows.append(job(step, outer.Pod(template, claim=claim, env=env), registry, cached=cached))

@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jenkins-podman-agent"
 PODMAN = str(ROOT / "entrypoint" / "podman")
 IMAGE = "localhost/jenkins-podman-agent:latest"
+# first part of every name given here, so that a caller can tell its own pods and volumes from others'
+NAME = os.environ.get("JPA_NAME", "jpa")
 # a plan of the outer machine, apart from that of an agent this may itself be running in
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if not k.startswith("PODMAN_AGENT_")},
@@ -212,7 +214,7 @@ class Pod:
         image: str = IMAGE,
     ) -> None:
         text = template.read_text()
-        self.name = "jpa-" + secrets.token_hex(4)
+        self.name = f"{NAME}-{secrets.token_hex(4)}"
         named = re.search(r"claimName: (\S+)", text)
         if claim and named:
             text = re.sub(rf"^(  name:|.*claimName:) {re.escape(named[1])}$", rf"\1 {claim}", text, flags=re.MULTILINE)
@@ -291,7 +293,7 @@ def volume(name: str) -> Iterator[str]:
 def scratch(name: str) -> Iterator[Path]:
     """A directory on a disk (not the overlay of a container, not tmpfs); gone afterwards, whatever is below it."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=CACHE))
+    path = Path(tempfile.mkdtemp(prefix=f"{NAME}-{name}-", dir=CACHE))
     try:
         yield path
     finally:

@@ -35,14 +35,19 @@ def test_the_demo_runs_the_job_in_four_pods_and_compares_digests() -> None:
     assert [row[-1] for row in table] == ["-", "built", "cached", "built", "cached", "-"]
 
 
-def mounts() -> list[str]:
-    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(outer.CACHE) in line]
+def left_behind(name: str) -> list[str]:
+    """Containers, volumes, directories and mounts with this name in them."""
+    listed = outer.podman("ps", "-a", "--format", "{{.Names}} {{.PodName}}").stdout.splitlines()
+    listed += outer.podman("volume", "ls", "-q").stdout.splitlines()
+    listed += Path("/proc/self/mounts").read_text().splitlines()
+    listed += [str(path) for path in outer.CACHE.iterdir()]
+    return [line for line in listed if name in line]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_running_and_nothing_mounted(number: signal.Signals) -> None:
     """Ctrl-C in the middle of the first pod's job."""
-    before = mounts(), outer.podman("ps", "-aq").stdout, outer.podman("volume", "ls", "-q").stdout
+    name = f"jpa-interrupted-{number}"
     process = subprocess.Popen(
         [sys.executable, "-u", str(outer.ROOT / "tools/demo.py")],
         stdin=subprocess.DEVNULL,
@@ -50,6 +55,7 @@ def test_an_interrupted_demo_leaves_nothing_running_and_nothing_mounted(number: 
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env={**os.environ, "JPA_NAME": name},
     )
     assert process.stdout is not None
     with process.stdout:
@@ -61,7 +67,7 @@ def test_an_interrupted_demo_leaves_nothing_running_and_nothing_mounted(number: 
         output = process.stdout.read()
     assert process.wait(60) == 130, output
     assert "interrupted" in output
-    assert before == (mounts(), outer.podman("ps", "-aq").stdout, outer.podman("volume", "ls", "-q").stdout)
+    assert left_behind(name) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 
