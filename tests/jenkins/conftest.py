@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import host
+import outer
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# The login that the registry of tests/conftest.py wants.
+CREDENTIALS = {"registry": {"username": "user", "password": "secret-word"}}
 
 # What java was started with, one argument a line, then what the secret file held: as agent.jar reads it.
 PROGRAM = """
@@ -66,6 +70,39 @@ def agent_jar(tmp_path_factory) -> Path:
         # Long enough to be cut in the middle.
         jar.writestr("ballast", "\n".join(str(n * 7919) for n in range(20000)))
     return path
+
+
+@pytest.fixture(scope="session")
+def groovy(tmp_path_factory):
+    """Run Jenkinsfiles with run.groovy beside this file; its configuration is described there."""
+    host.ensure("groovy")
+
+    def run(*files: Path, **configuration: object) -> subprocess.CompletedProcess[str]:
+        standard = {
+            "exec": [], "target": [], "env": {}, "params": {}, "credentials": CREDENTIALS, "workspace": "/workspace",
+            "library": str(ROOT / "jenkins/vars"), "files": [str(file) for file in files],
+        }  # fmt: skip
+        path = tmp_path_factory.mktemp("groovy") / "configuration.json"
+        path.write_text(json.dumps(standard | configuration))
+        jar = host.NEEDS["groovy"].probe
+        return subprocess.run(
+            ["java", "-cp", jar, "groovy.ui.GroovyMain", str(HERE / "groovy/run.groovy"), str(path)],
+            env=outer.ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def told():
+    """The lines of JSON in the output of `groovy`, those of one kind."""
+
+    def of(kind: str, done: subprocess.CompletedProcess[str]) -> list:
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("[json] ")]
+        return [line[kind] for line in lines if kind in line]
+
+    return of
 
 
 @dataclass
