@@ -19,26 +19,32 @@ CONTAINER_SECONDS = 5
 POLL_SECONDS = 0.1
 
 
-def drain(seconds: float = SECONDS, *, podman: str = "podman") -> int:
+def drain(seconds: float = SECONDS, *, podman: str = "podman", buildah: str = "buildah") -> int:
     """End every engine process and container of this pod's container.
 
     Args:
         seconds: How long all of it may take; what is left then is killed.
         podman: The program that stops containers.
+        buildah: The program that removes what builds leave behind.
 
     Returns:
         How many processes had to be killed.
     """
     deadline = time.monotonic() + seconds
     _ask_engines(until=deadline - CONTAINER_SECONDS)
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        left = max(1.0, deadline - time.monotonic())
-        argv = [podman, "stop", "--all", "--time", str(min(CONTAINER_SECONDS, int(left)))]
-        subprocess.run(argv, timeout=left, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    _run(podman, "stop", "--all", "--time", str(CONTAINER_SECONDS), until=deadline)
     _ask_engines(until=deadline)
     survivors = engines()
     _send(survivors, signal.SIGKILL)
+    # podman build ends on SIGTERM at once and leaves its working containers in the store.
+    _run(buildah, "rm", "--all", until=deadline)
     return len(survivors)
+
+
+def _run(*argv: str, until: float) -> None:
+    left = max(1.0, until - time.monotonic())
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(argv, timeout=left, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def engines() -> set[int]:
