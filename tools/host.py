@@ -32,7 +32,11 @@ NEEDS: dict[str, Need] = {
         ("debian-keyring",),
     ),
     "docker-registry": Need("docker-registry", ("docker-registry",), ("docker-distribution",)),
+    "ecj": Need("ecj", ("ecj", "default-jre-headless"), ("ecj", "java-21-openjdk-headless")),
     "git": Need("git", ("git",), ("git-core",)),
+    "groovy": Need(
+        "/usr/share/java/groovy-all.jar", ("groovy", "default-jre-headless"), ("groovy", "java-21-openjdk-headless")
+    ),
     "htpasswd": Need("htpasswd", ("apache2-utils",), ("httpd-tools",)),
     "mmdebstrap": Need("mmdebstrap", ("mmdebstrap",), ("mmdebstrap",)),
     "podman": Need(

@@ -13,8 +13,6 @@ IMAGE = "localhost/jenkins-podman-agent:latest"
 INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
 GRAPHROOT = "/var/lib/containers"
 NAME_PREFIX = "podman-agent"
-# Kubernetes' own default, 30 s, is short for a build that is committing a large layer.
-GRACE_SECONDS = 60
 
 Layout = Literal["container", "single", "sidecar"]
 CacheKind = Literal["none", "hostpath", "pvc", "ephemeral"]
@@ -180,7 +178,6 @@ def pod(options: PodOptions) -> dict[str, Any]:
         "metadata": {"name": options.name},
         "spec": {
             "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
             **trust.pod,
             "containers": containers,
             "volumes": [{"name": "storage", **_volume(options.cache)}],

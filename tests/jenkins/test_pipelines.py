@@ -1,0 +1,125 @@
+"""The example pipelines: parsed by Groovy, each on a shipped pod, and run in the real agent container."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import outer
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+PIPELINES = {path.stem: path for path in sorted((ROOT / "jenkins/pipelines").glob("*.Jenkinsfile"))}
+WORKSPACE = "/home/jenkins/agent/workspace/job"
+PUSHED = {
+    "credentials": [("team/credentials", "1")],
+    "docker-workflow": [("team/greeting", "1.0"), ("team/greeting", "latest")],
+    "shared-library": [("team/library", "1.0"), ("team/library", "latest")],
+    "unprivileged": [("team/unprivileged", "1")],
+}
+ON_CLAIM = ("cache-by-team", "pvc")
+UNPRIVILEGED = ("shared-library", "unprivileged")
+
+
+@pytest.fixture(scope="module")
+def labels() -> set[str]:
+    """What the Configuration as Code file calls its pod templates."""
+    casc = yaml.safe_load((ROOT / "jenkins/casc/podman-agent.yaml").read_text())
+    return {template["label"] for template in casc["jenkins"]["clouds"][0]["kubernetes"]["templates"]}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipeline_parses_and_runs_on_a_shipped_pod(name, groovy, told, labels):
+    done = groovy(PIPELINES[name], describe=True)
+    [agent] = told("agent", done)
+    shipped = [list(yaml.safe_load_all(path.read_text()))[-1] for path in (ROOT / "jenkins/pods").glob("*.yaml")]
+    if "inheritFrom" in agent:
+        assert agent["inheritFrom"] in labels
+        assert agent["yamlMergeStrategy"] == "merge"
+    elif "yamlFile" in agent:
+        assert (ROOT / agent["yamlFile"]).is_file()
+    else:
+        assert yaml.safe_load(agent["yaml"]) in shipped
+    assert told("sh", done)
+
+
+def test_what_is_no_groovy_does_not_parse(groovy, tmp_path):
+    broken = tmp_path / "Jenkinsfile"
+    broken.write_text(PIPELINES["hostpath"].read_text().replace("stages {", "stages ["))
+    done = groovy(broken, describe=True)
+    assert done.returncode != 0
+    assert "MultipleCompilationErrorsException" in done.stderr
+
+
+def test_failing_step_fails_the_pipeline_after_its_post_steps(groovy, tmp_path):
+    pipeline = tmp_path / "Jenkinsfile"
+    pipeline.write_text(
+        "pipeline { agent any\nstages { stage('x') { steps { sh 'exit 3' }\n"
+        "post { always { echo 'stage post' } } } }\npost { failure { echo 'after failure' } } }"
+    )
+    done = groovy(pipeline, workspace=str(tmp_path))
+    assert done.returncode == 1
+    assert re.findall("stage post|after failure|exit code 3", done.stdout) == [
+        "stage post",
+        "after failure",
+        "exit code 3",
+    ]
+
+
+@pytest.fixture(scope="module")
+def pods(agent_image, mirror, disk) -> Iterator[Callable[[str], outer.Pod]]:
+    """The pod of a pipeline, with a workspace that holds the application; started once for all that share it."""
+    assert agent_image
+    env = {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}"}
+    started: dict[str, outer.Pod] = {}
+
+    def start(template: str, **options: object) -> outer.Pod:
+        if template not in started:
+            path = ROOT / f"jenkins/pods/{template}.yaml"
+            pod = outer.Pod(path, **options)
+            if template == "unprivileged":
+                # What no seccompProfile means to a kubelet; `kube play` would apply podman's own.
+                annotation = '  annotations: {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}\n'
+                pod.text = pod.text.replace("metadata:\n", f"metadata:\n{annotation}")
+            pod.__enter__()
+            started[template] = pod
+            pod.sh(f"mkdir -p {WORKSPACE} {WORKSPACE}@tmp")
+            outer.podman("cp", f"{ROOT}/jenkins/pipelines/app/.", f"{pod.name}-{pod.container}:{WORKSPACE}")
+        return started[template]
+
+    def pod_of(name: str) -> outer.Pod:
+        if name in UNPRIVILEGED:
+            return start("unprivileged", env=env)
+        if name in ON_CLAIM:
+            return start("privileged-pvc", claim=claim, env={**env, "PODMAN_AGENT_CACHE_KEY": "team-a"})
+        return start("privileged-hostpath", host_path=disk / "pipelines", env=env)
+
+    with outer.volume("jenkins-test-claim") as claim:
+        try:
+            yield pod_of
+        finally:
+            for pod in started.values():
+                pod.__exit__()
+
+
+@pytest.mark.nested
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipeline_runs_in_the_agent_container(name, groovy, pods, registry):
+    pod = pods(name)
+    done = groovy(
+        PIPELINES[name],
+        exec=[outer.PODMAN, "exec", "-i"],
+        target=[f"{pod.name}-{pod.container}"],
+        workspace=WORKSPACE,
+        params={"REGISTRY": registry.address},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for repository, tag in PUSHED.get(name, ()):
+        assert registry.digest(repository, tag).startswith("sha256:")
+    if name == "shared-library":
+        assert f"as {registry.digest('team/library', 'latest')}" in done.stdout
