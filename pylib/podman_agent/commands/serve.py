@@ -1,4 +1,4 @@
-"""``podman-agent serve``: the Docker API on /var/run/docker.sock, started when a client connects."""
+"""``podman-agent serve``: the Docker API on /var/run/docker.sock, for when a client connects."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _usage(call: Call, _args: list[str]) -> int:
 
 
 def _prune(call: Call, args: list[str]) -> int:
-    """Remove cached layers; never an image that has a name, as ``podman builder prune -a`` would."""
+    """Remove cached layers; never a named image, as ``podman builder prune -a`` would."""
     parsed = parse(args, _SPEC)
     for name in ("keep-storage", "reserved-space", "max-used-space", "min-free-space"):
         if parsed.has(name):

@@ -37,13 +37,13 @@ class Call(NamedTuple):
         sys.stderr.flush()
         os.execve(self.podman, self.argv(*args), self.env)  # noqa: S606
 
-    def run(self, *args: str, quiet: bool = False, **streams: int) -> int:
+    def run(self, *args: str, quiet: bool = False, stderr: int | None = None) -> int:
         """Run podman as a child with this process's streams; SIGTERM, SIGINT and SIGHUP reach it.
 
         Args:
             args: Arguments of podman.
             quiet: Throw stdout away.
-            streams: ``stdin=``, ``stdout=`` or ``stderr=`` for the child instead of ours.
+            stderr: Where its stderr goes instead of ours.
 
         Returns:
             Podman's exit code, or 128 + N when signal N ended it.
@@ -51,9 +51,9 @@ class Call(NamedTuple):
         import subprocess  # noqa: PLC0415  (5 ms that a call which only execs need not pay)
 
         sys.stdout.flush()
-        if quiet:
-            streams["stdout"] = subprocess.DEVNULL
-        return _wait(lambda: subprocess.Popen(self.argv(*args), env=self.env, **streams))
+        out = subprocess.DEVNULL if quiet else None
+        argv = self.argv(*args)
+        return _wait(lambda: subprocess.Popen(argv, env=self.env, stdout=out, stderr=stderr))
 
     def read(self, *args: str, stdin: bytes | None = None) -> tuple[int, str]:
         """Run podman and return its exit code and its stdout; stderr stays ours."""

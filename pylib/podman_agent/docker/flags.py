@@ -5,12 +5,14 @@ Reference: https://docs.docker.com/reference/cli/docker/ against podman 5.4's ma
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from podman_agent.docker.call import note
 from podman_agent.docker.options import Option, Spec, letters, parse, words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
     from podman_agent.docker.call import Call
@@ -30,8 +32,8 @@ class Rules(NamedTuple):
     spec: Spec
     podman: tuple[str, ...]
     drop: frozenset[str] = frozenset()
-    noted: dict[str, str] = {}
-    rename: dict[str, str] = {}
+    noted: Mapping[str, str] = MappingProxyType({})
+    rename: Mapping[str, str] = MappingProxyType({})
 
 
 _SIGNAL = {"signal": "podman sends the container's own stop signal; `docker kill -s` sends another"}
@@ -133,4 +135,8 @@ def translate(verb: str, args: list[str]) -> list[str]:
 
 def run(call: Call, verb: str, args: list[str]) -> NoReturn:
     """Translate and become podman."""
-    call.become(*translate(verb, args))
+    argv = translate(verb, args)
+    platform = call.env.get("DOCKER_DEFAULT_PLATFORM")
+    if verb == "pull" and platform and not any(arg.startswith("--platform") for arg in argv):
+        argv.insert(1, f"--platform={platform}")
+    call.become(*argv)

@@ -112,9 +112,7 @@ def _dotted(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _create(call: Call, parsed: Parsed) -> int:
     tags = parsed.all("tag")
-    sources = list(parsed.operands)
-    for path in parsed.all("file"):
-        sources.append(_from_file(path, tags))
+    sources = [*parsed.operands, *(_from_file(path, tags) for path in parsed.all("file"))]
     if parsed.has("append") and tags:
         sources = [tags[0], *sources]
     if not tags or not sources:

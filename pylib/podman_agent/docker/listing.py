@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -24,26 +25,11 @@ SPECS = {
     "history": Spec(words("format"), words(""), letters("q=quiet H=human")),
 }
 
-# Fields of `--format json`: https://docs.docker.com/reference/cli/docker/container/ls/#format and
-# https://docs.docker.com/reference/cli/docker/image/ls/#format; the values are podman's templates.
+# https://docs.docker.com/reference/cli/docker/container/ls/#format and .../image/ls/#format
 _FIELDS = {
-    "ps": [
-        "Command",
-        "CreatedAt",
-        "ID",
-        "Image",
-        "Labels",
-        "Mounts",
-        "Names",
-        "Networks",
-        "Ports",
-        "RunningFor",
-        "Size",
-        "State",
-        "Status",
-    ],
-    "images": ["CreatedAt", "CreatedSince", "Digest", "ID", "Repository", "Size", "Tag"],
-    "history": ["Comment", "CreatedAt", "CreatedBy", "CreatedSince", "ID", "Size"],
+    "ps": "Command CreatedAt ID Image Labels Mounts Names Networks Ports RunningFor State Status",
+    "images": "CreatedAt CreatedSince Digest ID Repository Size Tag",
+    "history": "Comment CreatedAt CreatedBy CreatedSince ID Size",
 }
 _JSON = re.compile(r"^(json|\{\{\s*json\s+\.\s*\}\})$")
 _PREFIX = re.compile(r"(?<![\w./@:-])(localhost/|docker\.io/library/|docker\.io/)(\S+)([ ]*)")
@@ -51,8 +37,19 @@ _PREFIX = re.compile(r"(?<![\w./@:-])(localhost/|docker\.io/library/|docker\.io/
 
 def json_template(verb: str) -> str:
     """One JSON object a line, with docker's keys, out of podman's fields."""
-    pairs = ",".join(f'"{name}":{{{{json .{name}}}}}' for name in _FIELDS[verb])
+    pairs = ",".join(f'"{name}":{{{{json .{name}}}}}' for name in _FIELDS[verb].split())
     return "{" + pairs + "}"
+
+
+def docker_row(line: str) -> str:
+    """A line of `json_template` with docker's types: lists and maps are comma-separated texts."""
+    row = json.loads(line)
+    for name in ("Labels", "Mounts"):
+        value = row.get(name, "")
+        pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else value
+        if name in row and not isinstance(value, str):
+            row[name] = ",".join(pairs or ())
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
 
 
 def familiar_names(text: str) -> str:
@@ -73,13 +70,16 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     """
     parsed = parse(args, SPECS[verb])
     form = parsed.get("format")
-    if form is not None and _JSON.match(form):
+    rows = form is not None and bool(_JSON.match(form))
+    if rows:
         rest = [t for option in parsed.without("format") for t in option.tokens()]
         args = [*rest, f"--format={json_template(verb)}", *parsed.operands]
-    if verb == "ps":
+    elif verb == "ps":
         call.become("ps", *args)
     code, text = call.read(verb, *args)
+    if rows:
+        text = "".join(docker_row(line) + "\n" for line in text.splitlines())
     if parsed.has("quiet"):
         text = "".join(sha256(line.strip()) + "\n" for line in text.splitlines())
-    sys.stdout.write(familiar_names(text))
+    sys.stdout.write(text if verb == "ps" else familiar_names(text))
     return code

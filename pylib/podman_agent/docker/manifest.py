@@ -1,7 +1,7 @@
 """``docker manifest``: lists made of images that are local or in a registry.
 
-Reference: https://docs.docker.com/reference/cli/docker/manifest/. Docker keeps such a list in files of
-its own and replaces it with ``--amend``; podman keeps it among the images.
+Reference: https://docs.docker.com/reference/cli/docker/manifest/. Docker keeps such a list in files
+of its own and replaces it with ``--amend``; podman keeps it among the images.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def words(text: str) -> frozenset[str]:
 
 def letters(text: str) -> dict[str, str]:
     """One-letter flags out of ``t=tag f=file``."""
-    return dict(pair.split("=", 1) for pair in text.split())  # type: ignore[misc]
+    return dict(pair.split("=", 1) for pair in text.split())
 
 
 def parse(args: list[str], spec: Spec) -> Parsed:

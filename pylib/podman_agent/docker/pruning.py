@@ -32,9 +32,9 @@ def run(call: Call, verb: str, args: list[str]) -> int:
 
 def _anonymous_volumes(call: Call, parsed: Parsed) -> int:
     filters = [f"--filter={text}" for text in parsed.all("filter") if text.startswith("label")]
-    code, text = call.read(
-        "volume", "ls", "--quiet", "--filter=dangling=true", "--filter=anonymous=true", *filters
-    )
+    code, text = call.read("volume", "ls", "--quiet", "--filter=dangling=true", *filters)
     if code or not text.split():
         return code
-    return call.run("volume", "rm", *text.split())
+    form = "{{if .Anonymous}}{{.Name}}{{end}}"
+    code, text = call.read("volume", "inspect", f"--format={form}", *text.split())
+    return code if code or not text.split() else call.run("volume", "rm", *text.split())

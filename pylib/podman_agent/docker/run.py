@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.docker.call import note
-from podman_agent.docker.options import Option, Spec, letters, parse, words
+from podman_agent.docker.options import Option, Parsed, Spec, letters, parse, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,40 +97,49 @@ def translate(
     """
     parsed = parse(args, SPEC)
     out: list[Option] = []
-    hostname, domain = parsed.get("hostname"), parsed.get("domainname")
     for option in parsed.options:
-        name, value = option.name, option.value or ""
-        if name in _SILENT or (name == "detach-keys" and verb == "create"):
+        if option.name == "link":
+            out += _link(option.value or "", address_of)
             continue
-        if name in _NOTED:
-            note(f"--{name} is ignored: {_NOTED[name]}")
-        elif name == "link":
-            out += _link(value, address_of)
-        elif name == "hostname" and domain:
-            out.append(Option("hostname", f"{hostname}.{domain}"))
-        elif name == "domainname":
-            out += [] if hostname else [Option("dns-search", value)]
-        elif name == "log-driver" and value not in _LOG_DRIVERS:
-            note(f"--log-driver {value} is ignored: podman has none; `docker logs` works")
-        elif name == "use-api-socket":
-            out.append(Option("volume", f"{SOCKET}:{SOCKET}"))
-        elif name == "volume":
-            _ensure_source(value, make_directory)
-            out.append(option)
-        elif name == "mount":
-            kept = [part for part in value.split(",") if part != "volume-nocopy"]
-            out.append(Option("mount", ",".join(kept)))
-        else:
-            out.append(option)
-    if any(o.name == "log-opt" for o in out) and not any(o.name == "log-driver" for o in out):
-        out = [
-            o for o in out if o.name != "log-opt" or (o.value and o.value.startswith("max-size"))
-        ]
+        if option.name == "volume":
+            _ensure_source(option.value or "", make_directory)
+        out += _option(option, verb, parsed)
+    if not any(o.name == "log-driver" for o in out):
+        out = [o for o in out if o.name != "log-opt" or (o.value or "").startswith("max-size")]
     out += _namespaces(out)
     if (platform := env.get("DOCKER_DEFAULT_PLATFORM")) and parsed.get("platform") is None:
         out.append(Option("platform", platform))
     tokens = [token for option in out for token in option.tokens()]
     return [*tokens, *(["--"] if parsed.operands[:1] == ["--"] else []), *parsed.operands]
+
+
+def _option(option: Option, verb: str, parsed: Parsed) -> list[Option]:
+    """What becomes of one flag that needs nothing but the command line."""
+    name, value = option.name, option.value or ""
+    hostname, domain = parsed.get("hostname"), parsed.get("domainname")
+    if name in _SILENT or (name == "detach-keys" and verb == "create"):
+        return []
+    if name in _NOTED:
+        note(f"--{name} is ignored: {_NOTED[name]}")
+        return []
+    if name == "log-driver" and value not in _LOG_DRIVERS:
+        note(f"--log-driver {value} is ignored: podman has none; `docker logs` works")
+        return []
+    match name:
+        case "hostname" if domain:
+            return [Option("hostname", f"{hostname}.{domain}")]
+        case "domainname":
+            return [] if hostname else [Option("dns-search", value)]
+        case "use-api-socket":
+            return [Option("volume", f"{SOCKET}:{SOCKET}")]
+        case "mount":
+            kept = [part for part in value.split(",") if part != "volume-nocopy"]
+            return [Option("mount", ",".join(kept))]
+        case "net-alias":
+            return [Option("network-alias", value)]
+        case "dns-opt":
+            return [Option("dns-option", value)]
+    return [option]
 
 
 def _namespaces(options: list[Option]) -> list[Option]:

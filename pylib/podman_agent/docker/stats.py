@@ -1,7 +1,7 @@
-"""``docker stats`` on cgroup v1, where the pod sees the node's cgroup paths but its own subtree.
+"""``docker stats`` on cgroup v1, where a pod sees the node's cgroup paths but its own subtree.
 
-Podman then looks for a path that is not there (``cgroup deleted``). In a cgroup namespace of its own
-the paths of /proc/PID/cgroup begin at the pod (cgroup_namespaces(7)).
+Podman then looks for a path that is not there (``cgroup deleted``). In a cgroup namespace of its
+own the paths of /proc/PID/cgroup begin at the pod (cgroup_namespaces(7)).
 """
 
 from __future__ import annotations

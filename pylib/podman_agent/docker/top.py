@@ -1,7 +1,7 @@
 """``docker top``: podman's, and our own where the container has no cgroup.
 
-Podman refuses ``top`` without a cgroup (libpod/container_top_linux.go), but Jenkins' ``inside`` calls
-it each time: docker-workflow's DockerClient.listProcess runs ``docker top CID -eo pid,comm``.
+Podman refuses ``top`` without a cgroup (libpod/container_top_linux.go), but Jenkins' ``inside``
+calls it each time: docker-workflow's DockerClient.listProcess runs ``docker top CID -eo pid,comm``.
 """
 
 from __future__ import annotations
@@ -184,9 +184,10 @@ def table(columns: list[tuple[str, str]], found: list[Process]) -> str:
         Header line and one line a process.
     """
     picked = [(head or _VALUES.get(name, (name.upper(), None))[0], name) for name, head in columns]
-    rows = [[head for head, _ in picked]]
-    for process in found:
-        rows.append([str(_VALUES[n][1](process)) if n in _VALUES else "-" for _, n in picked])
+    rows = [[head for head, _ in picked]] + [
+        [str(_VALUES[n][1](process)) if n in _VALUES else "-" for _, n in picked]
+        for process in found
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(picked))]
     lines = (
         "".join(cell.ljust(width + 1) for cell, width in zip(row, widths, strict=True)).rstrip()

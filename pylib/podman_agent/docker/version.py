@@ -151,7 +151,9 @@ def info(call: Call) -> dict[str, Any] | None:
         "MemTotal": node["memTotal"],
         "Architecture": _machine(),
         "OSType": node["os"],
-        "OperatingSystem": f"{distribution.get('distribution', '')} {distribution.get('version', '')}".strip(),
+        "OperatingSystem": " ".join(
+            filter(None, map(distribution.get, ("distribution", "version")))
+        ),
         "OSVersion": distribution.get("version", ""),
         "KernelVersion": node["kernel"],
         "CgroupDriver": node["cgroupManager"],
