@@ -125,17 +125,12 @@ def arguments(target: Target, parsed: Parsed, scratch: str) -> list[str]:
         if isinstance(value, str):
             args.append(f"--{flag}={value}")
         elif hasattr(value, "items"):
-            args += [
-                f"--{flag}={k}{':' if flag == 'add-host' else '='}{_linked(v)}"
-                for k, v in value.items()
-            ]
+            args += [f"--{flag}={k}{':' if flag == 'add-host' else '='}{_linked(v)}" for k, v in value.items()]
         else:
             args += [f"--{flag}={item}" for item in value or ()]
     if target.platforms:
         args.append("--platform=" + ",".join(target.platforms))
-    args += [
-        f"--{flag}" for flag, on in (("no-cache", target.no_cache), ("pull", target.pull)) if on
-    ]
+    args += [f"--{flag}" for flag, on in (("no-cache", target.no_cache), ("pull", target.pull)) if on]
     args += [f"--{name}" for name in ("push", "load", "no-cache", "pull") if parsed.has(name)]
     args += [f"--{n}={parsed.get(n)}" for n in ("provenance", "sbom") if parsed.get(n) is not None]
     if target.dockerfile_inline is not None:

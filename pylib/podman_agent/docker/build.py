@@ -165,9 +165,7 @@ def _option(option: Option, plan: BuildPlan, env: Mapping[str, str]) -> list[str
             plan.notes.append(f"--{name}={value} is ignored: podman makes no attestations")
         return []
     if name == "no-cache-filter":
-        plan.notes.append(
-            "--no-cache-filter: podman cannot skip the cache by stage, using --no-cache"
-        )
+        plan.notes.append("--no-cache-filter: podman cannot skip the cache by stage, using --no-cache")
         return ["--no-cache"]
     if name == "isolation" and value in {"default", ""}:
         return []
@@ -217,8 +215,7 @@ def _cache(flag: str, value: str, plan: BuildPlan) -> list[str]:
     repository = untagged(parts["ref"])
     if "/" not in repository:
         plan.notes.append(
-            f"--{flag} {value} is ignored: podman reuses the layers it has, and takes "
-            "others only from a registry"
+            f"--{flag} {value} is ignored: podman reuses the layers it has, and takes others only from a registry"
         )
         return []
     return [f"--{flag}={repository}"]
@@ -234,11 +231,7 @@ def untagged(name: str) -> str:
 def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:
     """What ``--output`` asks for (https://docs.docker.com/build/exporters/)."""
     for value in parsed.all("output"):
-        parts = (
-            fields(value)
-            if "=" in value
-            else {"type": "local" if value != "-" else "tar", "dest": value}
-        )
+        parts = fields(value) if "=" in value else {"type": "local" if value != "-" else "tar", "dest": value}
         kind, dest = parts.get("type", "local"), parts.get("dest", "")
         if kind in {"local", "tar"}:
             plan.options.append(f"--output={value if value == '-' else f'type={kind},dest={dest}'}")
@@ -256,9 +249,7 @@ def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:
         elif kind in {"docker", "oci"}:
             directory = parts.get("tar") in {"false", "0"}
             if dest or kind == "oci":
-                plan.archives.append(
-                    Archive(f"{kind}-{'dir' if directory else 'archive'}", dest or "-")
-                )
+                plan.archives.append(Archive(f"{kind}-{'dir' if directory else 'archive'}", dest or "-"))
         elif kind != "cacheonly":
             msg = f"build --output={value}"
             raise EngineError(msg, f"there is no exporter {kind!r}")

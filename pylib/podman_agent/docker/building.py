@@ -100,9 +100,7 @@ def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
         digest = Path(digest_file).read_text(encoding="ascii").strip()
         from podman_agent.docker.skopeo import skopeo  # noqa: PLC0415
 
-        return skopeo(
-            call, "copy", "--quiet", f"dir:{layout}", f"docker://{untagged(name)}@{digest}"
-        )
+        return skopeo(call, "copy", "--quiet", f"dir:{layout}", f"docker://{untagged(name)}@{digest}")
 
 
 def _save(call: Call, archive: Archive, names: list[str]) -> int:
@@ -111,9 +109,7 @@ def _save(call: Call, archive: Archive, names: list[str]) -> int:
     dest = Path(archive.dest)
     if dest.is_file():  # docker overwrites, podman refuses to
         dest.unlink()
-    return call.run(
-        "save", "--quiet", f"--format={archive.form}", f"--output={dest}", *names, quiet=True
-    )
+    return call.run("save", "--quiet", f"--format={archive.form}", f"--output={dest}", *names, quiet=True)
 
 
 def _write_metadata(call: Call, plan: BuildPlan, image: str, digest_file: str) -> None:

@@ -148,9 +148,7 @@ _USAGE = "{{.ID}}\t{{.Size}}\t{{.CreatedSince}}"
 def _cache_images(call: Call, *filters: str) -> list[str]:
     """The layers no name and no container holds, which is what podman has for a build cache."""
     extra = [f"--filter={text}" for text in filters]
-    code, text = call.read(
-        "images", "--all", "--filter=dangling=true", *extra, f"--format={_USAGE}"
-    )
+    code, text = call.read("images", "--all", "--filter=dangling=true", *extra, f"--format={_USAGE}")
     return [] if code else text.splitlines()
 
 
@@ -169,9 +167,7 @@ def _prune(call: Call, args: list[str]) -> int:
     for name in ("keep-storage", "reserved-space", "max-used-space", "min-free-space"):
         if parsed.has(name):
             note(f"--{name} is ignored: podman's cache has no size limit")
-    filters = [
-        f"--filter={text}" for text in parsed.all("filter") if text.startswith(("until", "label"))
-    ]
+    filters = [f"--filter={text}" for text in parsed.all("filter") if text.startswith(("until", "label"))]
     code, text = call.read("image", "prune", "--force", *filters)
     for line in text.splitlines():
         print(sha256(line))

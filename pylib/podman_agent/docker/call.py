@@ -59,9 +59,7 @@ class Call(NamedTuple):
         """Run podman and return its exit code and its stdout; stderr stays ours."""
         import subprocess  # noqa: PLC0415
 
-        done = subprocess.run(
-            self.argv(*args), env=self.env, stdout=subprocess.PIPE, input=stdin, check=False
-        )
+        done = subprocess.run(self.argv(*args), env=self.env, stdout=subprocess.PIPE, input=stdin, check=False)
         return done.returncode, done.stdout.decode(errors="surrogateescape")
 
     def succeeds(self, *args: str) -> bool:

@@ -76,18 +76,13 @@ RULES: dict[str, Rules] = {
         ("commit",),
     ),
     "volume create": Rules(
-        Spec(
-            words("driver label name opt availability group"), words(""), letters("d=driver o=opt")
-        ),
+        Spec(words("driver label name opt availability group"), words(""), letters("d=driver o=opt")),
         ("volume", "create"),
         rename={"name": ""},
     ),
     "network create": Rules(
         Spec(
-            words(
-                "aux-address config-from driver gateway ip-range ipam-driver ipam-opt label opt "
-                "scope subnet"
-            ),
+            words("aux-address config-from driver gateway ip-range ipam-driver ipam-opt label opt scope subnet"),
             words(""),
             letters("d=driver o=opt"),
         ),

@@ -282,11 +282,7 @@ def _walk(value: Any, path: str) -> Any:
 def _closing(tokens: list[_Token], at: int) -> int:
     depth = 1
     for position in range(at, len(tokens)):
-        depth += (
-            {"(": 1, ")": -1}.get(tokens[position].text, 0)
-            if tokens[position].kind == "mark"
-            else 0
-        )
+        depth += {"(": 1, ")": -1}.get(tokens[position].text, 0) if tokens[position].kind == "mark" else 0
         if not depth:
             return position
     msg = "unclosed left parenthesis"

@@ -104,9 +104,7 @@ def _dotted(manifest: dict[str, Any]) -> dict[str, Any]:
     def _low(key: object) -> str:
         return str(key)[:1].lower() + str(key)[1:]
 
-    entries = [
-        Both(e | {"platform": Both(e.get("platform", {}))}) for e in manifest.get("manifests", [])
-    ]
+    entries = [Both(e | {"platform": Both(e.get("platform", {}))}) for e in manifest.get("manifests", [])]
     return Both(manifest | ({"manifests": entries} if entries else {}))
 
 
@@ -126,9 +124,7 @@ def _create(call: Call, parsed: Parsed) -> int:
         return 0
     if len(sources) == 1 and not parsed.has("annotation"):
         return first_failure(
-            skopeo(call, "copy", "--quiet", "--all", _reference(sources[0]), f"docker://{tag}")
-            and 1
-            for tag in tags
+            skopeo(call, "copy", "--quiet", "--all", _reference(sources[0]), f"docker://{tag}") and 1 for tag in tags
         )
     return _combine(call, sources, tags, parsed.all("annotation"))
 
@@ -144,28 +140,19 @@ def _from_file(path: str, tags: list[str]) -> str:
 
 def _combine(call: Call, sources: list[str], tags: list[str], annotations: list[str]) -> int:
     fresh = f"localhost/docker-imagetools-{os.getpid()}:latest"
-    texts = [
-        text.removeprefix("index:").removeprefix("manifest-descriptor:") for text in annotations
-    ]
+    texts = [text.removeprefix("index:").removeprefix("manifest-descriptor:") for text in annotations]
     if code := call.run("manifest", "create", fresh, quiet=True):
         return code
     try:
         return (
             first_failure(
-                call.run("manifest", "add", "--all", fresh, _reference(source), quiet=True)
-                for source in sources
+                call.run("manifest", "add", "--all", fresh, _reference(source), quiet=True) for source in sources
             )
             or first_failure(
-                call.run(
-                    "manifest", "annotate", "--index", f"--annotation={text}", fresh, quiet=True
-                )
-                for text in texts
+                call.run("manifest", "annotate", "--index", f"--annotation={text}", fresh, quiet=True) for text in texts
             )
             or first_failure(
-                call.run(
-                    "manifest", "push", "--all", "--quiet", fresh, f"docker://{tag}", quiet=True
-                )
-                for tag in tags
+                call.run("manifest", "push", "--all", "--quiet", fresh, f"docker://{tag}", quiet=True) for tag in tags
             )
         )
     finally:

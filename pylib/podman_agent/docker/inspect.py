@@ -85,9 +85,7 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     return _print(call, verb, args, template, objects) or (code and 1)
 
 
-def _print(
-    call: Call, verb: str, args: list[str], template: str, objects: list[dict[str, Any]]
-) -> int:
+def _print(call: Call, verb: str, args: list[str], template: str, objects: list[dict[str, Any]]) -> int:
     from podman_agent.docker.gotemplate import TemplateError, render  # noqa: PLC0415
 
     try:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from podman_agent.docker.call import Call
 
 SPECS = {
-    "images": Spec(
-        words("filter format sort"), words(""), letters("f=filter q=quiet a=all n=noheading")
-    ),
+    "images": Spec(words("filter format sort"), words(""), letters("f=filter q=quiet a=all n=noheading")),
     "ps": Spec(
         words("filter format last pod sort watch"),
         words(""),

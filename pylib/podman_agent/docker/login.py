@@ -73,9 +73,7 @@ def run(call: Call, verb: str, args: list[str]) -> int:
         from subprocess import DEVNULL  # noqa: PLC0415
 
         code = call.run("logout", *options, *where, server, quiet=True, stderr=DEVNULL)
-        print(
-            f"Removing login credentials for {server}" if not code else f"Not logged in to {server}"
-        )
+        print(f"Removing login credentials for {server}" if not code else f"Not logged in to {server}")
         return 0
     if not own:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -26,9 +26,7 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     """Run ``docker manifest create|push|inspect|annotate|rm``."""
     parsed = parse(args, _SPEC)
     insecure = ["--tls-verify=false"] if parsed.has("insecure") else []
-    options = [
-        t for o in parsed.without("insecure", "amend", "purge", "verbose") for t in o.tokens()
-    ]
+    options = [t for o in parsed.without("insecure", "amend", "purge", "verbose") for t in o.tokens()]
     name = parsed.operands[0] if parsed.operands else ""
     match verb:
         case "manifest create":
@@ -59,9 +57,7 @@ def _create(call: Call, name: str, sources: list[str], insecure: list[str], *, a
             call.succeeds("manifest", "rm", name)
     elif call.succeeds("image", "exists", name):
         call.succeeds("untag", name)  # an image of that name is in the way of the list
-    if not call.succeeds("manifest", "exists", name) and (
-        code := call.run("manifest", "create", name, quiet=True)
-    ):
+    if not call.succeeds("manifest", "exists", name) and (code := call.run("manifest", "create", name, quiet=True)):
         return code
     code = first_failure(_add(call, name, source, insecure) for source in sources)
     if not code:

@@ -56,9 +56,7 @@ class Parsed(NamedTuple):
 
     def has(self, *names: str) -> bool:
         """Whether one of these flags is given, and not as ``=false``."""
-        return any(
-            o.name in names and (o.value is None or o.value != "false") for o in self.options
-        )
+        return any(o.name in names and (o.value is None or o.value != "false") for o in self.options)
 
     def without(self, *names: str) -> list[Option]:
         """The other flags."""

@@ -166,9 +166,7 @@ def _link(value: str, address_of: Callable[[str], tuple[str, str]]) -> list[Opti
     """
     target, _, alias = value.partition(":")
     address, name = address_of(target)
-    return [
-        Option("add-host", f"{host}:{address}") for host in dict.fromkeys((alias or name, name))
-    ]
+    return [Option("add-host", f"{host}:{address}") for host in dict.fromkeys((alias or name, name))]
 
 
 def address(call: Call, container: str) -> tuple[str, str]:
@@ -181,10 +179,7 @@ def address(call: Call, container: str) -> tuple[str, str]:
     Returns:
         IP address and name; 127.0.0.1 for a container on the pod's own network.
     """
-    form = (
-        "{{.Name}} {{.NetworkSettings.IPAddress}} "
-        "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-    )
+    form = "{{.Name}} {{.NetworkSettings.IPAddress}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     code, text = call.read("container", "inspect", "--format", form, container)
     if code:
         raise SystemExit(code)

@@ -68,9 +68,7 @@ def _columns(options: list[str]) -> list[tuple[str, str]]:
     rest = iter(options)
     for option in rest:
         letters, given, value = (
-            option.lstrip("-").partition("=")
-            if option.startswith("--")
-            else (option.lstrip("-"), "", "")
+            option.lstrip("-").partition("=") if option.startswith("--") else (option.lstrip("-"), "", "")
         )
         if letters == "format" and given:
             formats.append(value)
@@ -185,12 +183,8 @@ def table(columns: list[tuple[str, str]], found: list[Process]) -> str:
     """
     picked = [(head or _VALUES.get(name, (name.upper(), None))[0], name) for name, head in columns]
     rows = [[head for head, _ in picked]] + [
-        [str(_VALUES[n][1](process)) if n in _VALUES else "-" for _, n in picked]
-        for process in found
+        [str(_VALUES[n][1](process)) if n in _VALUES else "-" for _, n in picked] for process in found
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(picked))]
-    lines = (
-        "".join(cell.ljust(width + 1) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    lines = ("".join(cell.ljust(width + 1) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "".join(line + "\n" for line in lines)

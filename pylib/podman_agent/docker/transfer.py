@@ -29,9 +29,7 @@ def push(call: Call, _verb: str, args: list[str]) -> int:
     rest = [t for option in parsed.without(*dropped) for t in option.tokens()]
     if not parsed.has("all-tags"):
         call.become("push", *rest, *parsed.operands)
-    code, text = call.read(
-        "images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={parsed.operands[0]}"
-    )
+    code, text = call.read("images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={parsed.operands[0]}")
     tags = [name for name in text.split() if not name.endswith(":<none>")]
     if code or not tags:
         print(f"An image does not exist locally with the tag: {parsed.operands[0]}")

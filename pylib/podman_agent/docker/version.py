@@ -151,9 +151,7 @@ def info(call: Call) -> dict[str, Any] | None:
         "MemTotal": node["memTotal"],
         "Architecture": _machine(),
         "OSType": node["os"],
-        "OperatingSystem": " ".join(
-            filter(None, map(distribution.get, ("distribution", "version")))
-        ),
+        "OperatingSystem": " ".join(filter(None, map(distribution.get, ("distribution", "version")))),
         "OSVersion": distribution.get("version", ""),
         "KernelVersion": node["kernel"],
         "CgroupDriver": node["cgroupManager"],
@@ -170,9 +168,7 @@ def info(call: Call) -> dict[str, Any] | None:
         },
         "Swarm": {"LocalNodeState": "inactive", "NodeID": "", "ControlAvailable": False},
         "RegistryConfig": {
-            "IndexConfigs": {
-                "docker.io": {"Name": "docker.io", "Official": True, "Secure": True, "Mirrors": []}
-            },
+            "IndexConfigs": {"docker.io": {"Name": "docker.io", "Official": True, "Secure": True, "Mirrors": []}},
             "InsecureRegistryCIDRs": ["127.0.0.0/8"],
             "Mirrors": [],
         },
