@@ -47,7 +47,7 @@ def provider(env: dict[str, str]) -> list[str]:
     for directory in (str(personal / "cli-plugins"), *_PLUGIN_DIRECTORIES):
         plugin = Path(directory) / "docker-compose"
         if os.access(plugin, os.X_OK):
-            return [str(plugin), "compose"]
+            return [str(plugin)]
     if found := shutil.which("podman-compose", path=env.get("PATH")):
         return [found]
     beside = Path(sys.prefix) / "bin" / "podman-compose"

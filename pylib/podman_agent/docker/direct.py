@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 # fmt: off
 # Verbs and groups that need no look at their arguments.
 _SAME = frozenset((
-    "attach", "diff", "events", "exec", "export", "kill", "pause", "pod", "port", "rename", "rm", "rmi", "search",
+    "attach", "diff", "events", "exec", "export", "kill", "pause", "pod", "port", "rename", "rmi", "search",
     "secret", "start", "tag", "unpause", "update", "wait",
 ))
 # Verbs that are the same unless one of their arguments starts like this.
@@ -25,7 +25,8 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "--builder", "--allow", "--call", "--check", "--no-cache-filter", "--isolation", "--annotation", "--secret",
         "--platform", "--quiet", "--policy", "--debug", "--pull", "--build-arg=BUILDKIT_", "BUILDKIT_",
     ),
-    "ps": ("--format=json", "json", "{{json", "--format={{json"),
+    "ps": ("--format=json", "json", "{{json", "--format={{json", "status=", "--filter=status="),
+    "rm": ("-f", "--force", "-l", "--link"),
     "pull": ("--disable-content-trust",),
     "push": ("-a", "--all-tags", "--platform", "--disable-content-trust"),
     "stop": ("-s", "--signal", "--timeout"),

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": ("ids", "run"),
     "stop": ("flags", "run"),
     "restart": ("flags", "run"),
+    "rm": ("flags", "run"),
     "logs": ("flags", "run"),
     "cp": ("flags", "run"),
     "pull": ("flags", "run"),
@@ -66,7 +67,7 @@ ALIASES = {
     "image save": "save", "image load": "load", "image import": "import",
     "image history": "history", "container run": "run", "container create": "create",
     "container top": "top", "container stats": "stats", "container commit": "commit",
-    "container stop": "stop", "container restart": "restart", "container logs": "logs",
+    "container stop": "stop", "container restart": "restart", "container rm": "rm", "container logs": "logs",
     "container cp": "cp", "system info": "info",
 }  # fmt: skip
 _GLOBAL_VALUES = {

@@ -52,6 +52,11 @@ RULES: dict[str, Rules] = {
         noted=_SIGNAL,
         rename={"timeout": "time"},
     ),
+    "rm": Rules(
+        Spec(words("time filter cidfile depend"), words(""), letters("f=force v=volumes l=link t=time a=all i=ignore")),
+        ("rm",),
+        drop=words("link"),
+    ),
     "logs": Rules(
         Spec(words("since tail until"), words(""), letters("n=tail f=follow t=timestamps")),
         ("logs",),
@@ -73,7 +78,7 @@ RULES: dict[str, Rules] = {
             words("pause"),
             letters("a=author c=change m=message p=pause"),
         ),
-        ("commit",),
+        ("commit", "--format=docker"),  # OCI's has no place for --message
     ),
     "volume create": Rules(
         Spec(words("driver label name opt availability group"), words(""), letters("d=driver o=opt")),
@@ -132,6 +137,8 @@ def run(call: Call, verb: str, args: list[str]) -> NoReturn:
     """Translate and become podman."""
     argv = translate(verb, args)
     platform = call.env.get("DOCKER_DEFAULT_PLATFORM")
+    if verb == "rm" and "--force" in argv and not any(arg.startswith("--time") for arg in argv):
+        argv.insert(1, "--time=0")  # docker kills at once, podman waits ten seconds for the container to stop
     if verb == "pull" and platform and not any(arg.startswith("--platform") for arg in argv):
         argv.insert(1, f"--platform={platform}")
     call.become(*argv)

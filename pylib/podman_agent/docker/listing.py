@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import sys
 from typing import TYPE_CHECKING
 
-from podman_agent.docker.inspect import sha256
+from podman_agent.docker.inspect import familiar, sha256
 from podman_agent.docker.options import Spec, letters, parse, words
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _FIELDS = {
     "images": "CreatedAt CreatedSince Digest ID Repository Size Tag",
     "history": "Comment CreatedAt CreatedBy CreatedSince ID Size",
 }
+_MARK = "\x1f"
+_NEVER = {"--filter=status=dead", "--filter=status=restarting"}
 _JSON = re.compile(r"^(json|\{\{\s*json\s+\.\s*\}\})$")
 _PREFIX = re.compile(r"(?<![\w./@:-])(localhost/|docker\.io/library/|docker\.io/)(\S+)([ ]*)")
 
@@ -55,6 +58,16 @@ def familiar_names(text: str) -> str:
     return _PREFIX.sub(lambda m: m[2] + (m[3] + " " * len(m[1]) if len(m[3]) > 1 else m[3]), text)
 
 
+def named(line: str, operand: str) -> bool:
+    """Whether a row ``repository:tag`` is what ``docker images NAME[:TAG]`` asks for.
+
+    Podman lists every name of an image that has one such name.
+    """
+    wanted = familiar(operand)
+    row = familiar(line)
+    return fnmatch.fnmatch(row if ":" in wanted.rpartition("/")[2] else row.rpartition(":")[0], wanted)
+
+
 def run(call: Call, verb: str, args: list[str]) -> int:
     """List images, containers or an image's layers.
 
@@ -69,15 +82,39 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     parsed = parse(args, SPECS[verb])
     form = parsed.get("format")
     rows = form is not None and bool(_JSON.match(form))
+    options = [_known_state(token) for option in parsed.without("format") for token in option.tokens()]
     if rows:
-        rest = [t for option in parsed.without("format") for t in option.tokens()]
-        args = [*rest, f"--format={json_template(verb)}", *parsed.operands]
-    elif verb == "ps":
-        call.become("ps", *args)
-    code, text = call.read(verb, *args)
+        form = json_template(verb)
+    if verb == "ps" and not rows:
+        call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
+    asked = parsed.operands[0] if verb == "images" and parsed.operands and not parsed.has("quiet") else ""
+    if form is not None:
+        hidden = f"{{{{.Repository}}}}:{{{{.Tag}}}}{_MARK}" if asked and not form.startswith("table") else ""
+        options.append(f"--format={hidden}{form}")
+    code, text = call.read(verb, *options, *parsed.operands)
+    lines = _asked(text.splitlines(), asked) if asked else text.splitlines()
     if rows:
-        text = "".join(docker_row(line) + "\n" for line in text.splitlines())
+        lines = [docker_row(line) for line in lines]
     if parsed.has("quiet"):
-        text = "".join(sha256(line.strip()) + "\n" for line in text.splitlines())
+        lines = [sha256(line.strip()) for line in lines]
+    text = "".join(line + "\n" for line in lines)
     sys.stdout.write(text if verb == "ps" else familiar_names(text))
     return code
+
+
+def _asked(lines: list[str], operand: str) -> list[str]:
+    """The rows of the names that were asked for; a header stays."""
+    found = []
+    for line in lines:
+        name, mark, rest = line.partition(_MARK)
+        columns = line.split()
+        if mark:
+            found += [rest] if named(name, operand) else []
+        elif columns[:2] == ["REPOSITORY", "TAG"] or len(columns) < 2 or named(":".join(columns[:2]), operand):
+            found.append(line)
+    return found
+
+
+def _known_state(token: str) -> str:
+    """Docker's states that podman's containers are never in, and whose names it refuses."""
+    return "--filter=status=removing" if token in _NEVER else token

@@ -134,6 +134,8 @@ def _option(option: Option, verb: str, parsed: Parsed) -> list[Option]:
             return [Option("volume", f"{SOCKET}:{SOCKET}")]
         case "mount":
             kept = [part for part in value.split(",") if part != "volume-nocopy"]
+            if not any(part.startswith("type=") for part in kept):
+                kept.insert(0, "type=volume")
             return [Option("mount", ",".join(kept))]
         case "net-alias":
             return [Option("network-alias", value)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.docker.call import first_failure
+from podman_agent.docker.inspect import familiar
 from podman_agent.docker.options import Spec, letters, parse, words
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def push(call: Call, _verb: str, args: list[str]) -> int:
     rest = [t for option in parsed.without(*dropped) for t in option.tokens()]
     if not parsed.has("all-tags"):
         call.become("push", *rest, *parsed.operands)
-    code, text = call.read("images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={parsed.operands[0]}")
-    tags = [name for name in text.split() if not name.endswith(":<none>")]
+    repository = parsed.operands[0]
+    code, text = call.read("images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={repository}")
+    # podman lists every name of an image that has one such name
+    tags = [name for name in text.split() if familiar(name).rpartition(":")[0] == familiar(repository)]
     if code or not tags:
         print(f"An image does not exist locally with the tag: {parsed.operands[0]}")
         return 1
