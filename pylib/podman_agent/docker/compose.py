@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +49,9 @@ def provider(env: dict[str, str]) -> list[str]:
             return [str(plugin)]
     if found := shutil.which("podman-compose", path=env.get("PATH")):
         return [found]
-    beside = Path(sys.prefix) / "bin" / "podman-compose"
+    beside = Path(__file__).resolve().parents[5] / "bin" / "podman-compose"  # the venv's, when installed
     if os.access(beside, os.X_OK):
         return [str(beside)]
-    msg = "there is no compose"
     raise EngineMissingError(msg, fix="install docker-compose or podman-compose")
 
 

@@ -58,11 +58,11 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
         return 1
     if cgroups != "disabled":
         call.become("top", *(args if len(args) > 1 else [args[0], "-ef"]))
-    sys.stdout.write(table(_columns(args[1:]), processes(int(pid))))
+    sys.stdout.write(table(columns(args[1:]), processes(int(pid))))
     return 0
 
 
-def _columns(options: list[str]) -> list[tuple[str, str]]:
+def columns(options: list[str]) -> list[tuple[str, str]]:
     """The columns that ``ps`` options ask for, each with its header (``pid=PROCESS``)."""
     formats: list[str] = []
     rest = iter(options)
