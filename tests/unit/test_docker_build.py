@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from podman_agent.docker.build import Archive, translate, untagged
 from podman_agent.errors import EngineError
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import stat
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from podman_agent.docker import flags, gotemplate, inspect, listing, login, network, run, top
+from podman_agent.docker import flags, gotemplate, health, inspect, listing, login, network, run, top
 from podman_agent.docker.direct import is_direct
 from podman_agent.docker.options import Option, Spec, letters, parse, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def translated(*args: str, verb: str = "run", made: list[str] | None = None, **env: str) -> list[str]:
@@ -35,7 +37,7 @@ def translated(*args: str, verb: str = "run", made: list[str] | None = None, **e
         (["--volume-driver", "local", "--isolation=default", "img"], ["img"]),
         (["--mount", "source=v,target=/d,volume-nocopy", "img"], ["--mount=type=volume,source=v,target=/d", "img"]),
         (["--log-driver=awslogs", "--log-opt", "awslogs-group=x", "img"], ["img"]),
-        (["--log-driver=json-file", "--log-opt=max-size=1m", "img"], ["--log-driver=json-file", "--log-opt=max-size=1m", "img"]),
+        (["--log-driver=none", "--log-opt=max-size=1m", "i"], ["--log-driver=none", "--log-opt=max-size=1m", "i"]),
         (["-it", "img", "sh", "-c", "-p"], ["--interactive", "--tty", "img", "sh", "-c", "-p"]),
         (["img", "--", "-p", ""], ["img", "--", "-p", ""]),
     ],
@@ -86,9 +88,10 @@ def test_what_podman_does_alike_goes_to_it_at_once(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "", "-v", "--context default ps", "build --push .", "run -p 1:1 i", "run -itp 1:1 i", "rm -f c", "rm -vf c",
-        "inspect c", "inspect -f {{.Id}} i", "buildx build .", "run -v /var/run/docker.sock:/s i", "images", "logs -n 1 c",
-        "run -v /no/such/directory:/x i", "ps --format json", "top c", "save a b", "swarm init", "volume prune", "-H x ps",
+        "", "-v", "--context default ps", "build --push .", "run -p 1:1 i", "run -itp 1:1 i", "rm -f c",
+        "inspect c", "inspect -f {{.Id}} i", "buildx build .", "run -v /var/run/docker.sock:/s i", "images",
+        "run -v /no/such/directory:/x i", "ps --format json", "top c", "save a b", "swarm init", "volume prune",
+        "-H x ps", "rm -vf c", "logs -n 1 c", "inspect -f {{.State.Health.Status}} c", "ps --filter health=healthy",
         "container stats", "system prune", "container rm -f c",
     ],
 )  # fmt: skip
@@ -201,7 +204,8 @@ def test_pull_secrets_join_a_temporary_configuration(tmp_path: Path) -> None:
 
 def test_a_network_is_shown_in_dockers_structure() -> None:
     found = network.docker_network({
-        "name": "podman", "id": "1", "driver": "bridge", "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}],
+        "name": "podman", "id": "1", "driver": "bridge",
+        "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}],
         "containers": {"c1": {"name": "db", "interfaces": {"eth0": {"subnets": [{"ipnet": "10.88.0.2/16"}]}}}},
     })  # fmt: skip
     assert found["Name"] == "bridge"
@@ -219,3 +223,31 @@ def test_top_prints_the_columns_that_ps_options_ask_for(options: list[str], head
     lines = text.splitlines()
     assert lines[0].split()[: len(header.split())] == header.split()
     assert any(str(os.getpid()) in line.split() for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("log", "seconds", "wanted"),
+    [
+        ([], 0, True),
+        ([{"End": "2026-11-23T10:00:00.123456789Z"}], 2, True),
+        ([{"End": "2026-11-23T10:00:00.123456789+00:00"}], 0.5, False),
+        ([{"End": "2026-11-23T11:00:00.1+01:00"}], 0.5, False),
+    ],
+)
+def test_a_health_check_runs_when_its_interval_has_passed(
+    log: list[dict[str, str]], seconds: float, wanted: bool
+) -> None:
+    now = datetime.datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=datetime.UTC) + datetime.timedelta(seconds=seconds)
+    found = {
+        "Config": {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_000_000_000}},
+        "State": {"Status": "running", "Health": {"Log": log}},
+    }
+    assert health.due(found, now) is wanted
+
+
+def test_no_health_check_runs_in_a_stopped_container_or_without_one() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    check = {"Healthcheck": {"Test": ["CMD", "true"]}}
+    assert not health.due({"Config": check, "State": {"Status": "exited"}}, now)
+    assert not health.due({"Config": {}, "State": {"Status": "running"}}, now)
+    assert not health.due({"Config": {"Healthcheck": {"Test": ["NONE"]}}, "State": {"Status": "running"}}, now)

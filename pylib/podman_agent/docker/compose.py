@@ -52,6 +52,7 @@ def provider(env: dict[str, str]) -> list[str]:
     beside = Path(__file__).resolve().parents[5] / "bin" / "podman-compose"  # the venv's, when installed
     if os.access(beside, os.X_OK):
         return [str(beside)]
+    msg = "there is no compose"
     raise EngineMissingError(msg, fix="install docker-compose or podman-compose")
 
 

@@ -25,7 +25,10 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "--builder", "--allow", "--call", "--check", "--no-cache-filter", "--isolation", "--annotation", "--secret",
         "--platform", "--quiet", "--policy", "--debug", "--pull", "--build-arg=BUILDKIT_", "BUILDKIT_",
     ),
-    "ps": ("--format=json", "json", "{{json", "--format={{json", "status=", "--filter=status="),
+    "ps": (
+        "json", "{{json", "status=", "health=", "--format=json", "--format={{json", "--filter=status=",
+        "--filter=health=",
+    ),
     "rm": ("-f", "--force", "-l", "--link"),
     "pull": ("--disable-content-trust",),
     "push": ("-a", "--all-tags", "--platform", "--disable-content-trust"),
@@ -39,7 +42,7 @@ _UNLESS: dict[str, tuple[str, ...]] = {
 _UNLESS["create"] = _UNLESS["run"]
 _GROUPS = frozenset(("container", "image"))
 _GROUPED = {"ls": "ps", "list": "ps"}
-_INSPECTED = (".I", ".Name", ".Parent", ".Repo", ".State.Status", "json")
+_INSPECTED = ("Health", ".I", ".Name", ".Parent", ".Repo", ".State.Status", "json")
 _LOCAL_HOSTS = (
     "",
     "unix:///var/run/docker.sock",

@@ -77,12 +77,24 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     if parsed.get("type") in {"network", "pod", "secret"} or not parsed.operands:
         call.become(*verb.split(), *args)
     others = [token for option in parsed.without("format") for token in option.tokens()]
-    code, text = call.read(*verb.split(), *others, "--", *parsed.operands)
-    objects = [docker_object(found) for found in json.loads(text or "[]") or []]
+    command = (*verb.split(), *others, "--", *parsed.operands)
+    code, text = call.read(*command)
+    objects = json.loads(text or "[]") or []
+    containers = [found for found in objects if (found.get("State") or {}).get("Health")]
+    if containers and (template is None or "Health" in template) and _checked(call, containers):
+        code, text = call.read(*command)
+        objects = json.loads(text or "[]") or []
+    objects = [docker_object(found) for found in objects]
     if template is None:
         print(json.dumps(objects, indent=4, ensure_ascii=False))
         return code and 1
     return _print(call, verb, args, template, objects) or (code and 1)
+
+
+def _checked(call: Call, containers: list[dict[str, Any]]) -> bool:
+    from podman_agent.docker.health import refresh  # noqa: PLC0415
+
+    return refresh(call, containers)
 
 
 def _print(call: Call, verb: str, args: list[str], template: str, objects: list[dict[str, Any]]) -> int:

@@ -85,6 +85,10 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     options = [_known_state(token) for option in parsed.without("format") for token in option.tokens()]
     if rows:
         form = json_template(verb)
+    if any(token.startswith("--filter=health=") for token in options):
+        from podman_agent.docker.health import refresh_all  # noqa: PLC0415
+
+        refresh_all(call)
     if verb == "ps" and not rows:
         call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
     asked = parsed.operands[0] if verb == "images" and parsed.operands and not parsed.has("quiet") else ""

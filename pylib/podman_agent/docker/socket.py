@@ -17,6 +17,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent.docker import health
 from podman_agent.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PATH = "/var/run/docker.sock"
 IDLE = 60  # seconds
+TICK = 1  # seconds between looks at the health checks while a client is there
 
 
 def ensure(call: Call, path: str = PATH, idle: int = IDLE) -> None:
@@ -161,7 +163,10 @@ def _service(call: Call, listener: socket.socket, idle: int) -> None:
     if not child:
         _become_service(call, listener, idle)
     try:
-        os.waitpid(child, 0)
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            select.select([], [], [], TICK)
+            if not health.systemd():
+                health.refresh_all(call)
     except _Stopped:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)

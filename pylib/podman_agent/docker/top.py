@@ -63,7 +63,14 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
 
 
 def columns(options: list[str]) -> list[tuple[str, str]]:
-    """The columns that ``ps`` options ask for, each with its header (``pid=PROCESS``)."""
+    """The columns that ``ps`` options ask for, each with its header (``pid=PROCESS``).
+
+    Args:
+        options: ``-eo pid,comm``, ``aux``, or none for docker's default.
+
+    Returns:
+        Names and headers; an empty header means the usual one.
+    """
     formats: list[str] = []
     rest = iter(options)
     for option in rest:
