@@ -151,6 +151,8 @@ def main() -> "NoReturn":
     """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
     name = sys.argv[0].rpartition("/")[2]
     args = sys.argv[1:]
+    if name == "docker-compose":
+        name, args = "docker", ["compose", *args]
     at = verb_index(args)
     verb = args[at] if at < len(args) else (args[0] if args else "")
     hot = load() or _first_call(verb)
