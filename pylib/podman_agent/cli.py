@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # command -> (module, one-line help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
+    "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),
     "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
 }
 

@@ -173,10 +173,33 @@ def _service(call: Call, listener: socket.socket, idle: int) -> None:
         raise
 
 
+def _bridged(env: dict[str, str], path: str) -> dict[str, str]:
+    """Give containers made over the API a network of their own, as clients of docker count on for their ports.
+
+    The plan's default is the pod's network, where podman drops port mappings. A choice of the caller's, or a pod that
+    may not make networks, keeps it.
+    """
+    if "CONTAINERS_CONF_OVERRIDE" in env or "PODMAN_AGENT_NETWORK" in env or not _may_make_networks():
+        return dict(env)
+    conf = Path(f"{path}.conf")
+    conf.write_text('[containers]\nnetns = "bridge"\n', encoding="ascii")
+    return env | {"CONTAINERS_CONF_OVERRIDE": str(conf)}
+
+
+def _may_make_networks() -> bool:
+    """Whether this process has CAP_NET_ADMIN, bit 12 (capabilities(7))."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return any(line.startswith("CapEff:") and int(line.split()[1], 16) >> 12 & 1 for line in status.splitlines())
+
+
 def _become_service(call: Call, listener: socket.socket, idle: int) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(listener.fileno(), 3)
-    env = call.env | {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "docker"}
+    env = _bridged(call.env, listener.getsockname()) | {
+        "LISTEN_FDS": "1",
+        "LISTEN_PID": str(os.getpid()),
+        "LISTEN_FDNAMES": "docker",
+    }
     env.pop("DOCKER_HOST", None)
     os.execve(call.podman, call.argv("system", "service", f"--time={idle}"), env)  # noqa: S606

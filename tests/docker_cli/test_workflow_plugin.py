@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docker.conftest import Lab
+    from docker_cli.conftest import Lab
 
 pytestmark = pytest.mark.nested
 WORKSPACE = "/home/jenkins/agent/workspace/a job"

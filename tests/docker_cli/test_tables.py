@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from docker.conftest import cases
+from docker_cli.conftest import cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docker.conftest import Lab
+    from docker_cli.conftest import Lab
 
 pytestmark = pytest.mark.nested
 
