@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
+from podman_agent import shim, state
 from podman_agent.docker import socket
 from podman_agent.docker.call import Call
 from podman_agent.errors import EngineMissingError
@@ -33,12 +33,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         EngineMissingError: There is no podman.
     """
-    podman = shutil.which("podman")
-    if podman is None:
-        msg = "there is no podman on PATH"
-        raise EngineMissingError(msg, fix="install podman")
-    # The podman found on PATH is the shim, which adds what this pod needs.
-    call = Call(podman, [], dict(os.environ), [])
+    hot = shim.load() or state.ensure()
+    if "podman" not in hot.programs:
+        what = "podman is not installed"
+        raise EngineMissingError(what, fix="install the podman package")
+    call = Call(hot.programs["podman"], hot.flags, {**dict(hot.environment), **os.environ}, [])
     if args.background or socket.answers(args.socket):
         socket.ensure(call, args.socket, args.idle)
     else:

@@ -155,6 +155,7 @@ def _bound(path: str) -> Iterator[socket.socket]:
             yield listener
         finally:
             place.unlink(missing_ok=True)
+            Path(f"{path}.conf").unlink(missing_ok=True)
 
 
 def _service(call: Call, listener: socket.socket, idle: int) -> None:
@@ -179,10 +180,12 @@ def _bridged(env: dict[str, str], path: str) -> dict[str, str]:
     The plan's default is the pod's network, where podman drops port mappings. A choice of the caller's, or a pod that
     may not make networks, keeps it.
     """
-    if "CONTAINERS_CONF_OVERRIDE" in env or "PODMAN_AGENT_NETWORK" in env or not _may_make_networks():
+    if "PODMAN_AGENT_NETWORK" in env or not _may_make_networks():
         return dict(env)
+    before = env.get("CONTAINERS_CONF_OVERRIDE")
+    text = Path(before).read_text(encoding="utf-8") if before else '[containers]\nnetns = "host"\n'
     conf = Path(f"{path}.conf")
-    conf.write_text('[containers]\nnetns = "bridge"\n', encoding="ascii")
+    conf.write_text(text.replace('netns = "host"', 'netns = "bridge"'), encoding="utf-8")
     return env | {"CONTAINERS_CONF_OVERRIDE": str(conf)}
 
 
@@ -196,10 +199,7 @@ def _become_service(call: Call, listener: socket.socket, idle: int) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(listener.fileno(), 3)
-    env = _bridged(call.env, listener.getsockname()) | {
-        "LISTEN_FDS": "1",
-        "LISTEN_PID": str(os.getpid()),
-        "LISTEN_FDNAMES": "docker",
-    }
+    env = _bridged(call.env, listener.getsockname())
+    env |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "docker"}
     env.pop("DOCKER_HOST", None)
     os.execve(call.podman, call.argv("system", "service", f"--time={idle}"), env)  # noqa: S606
