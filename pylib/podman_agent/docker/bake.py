@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.docker.call import note
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
+from podman_agent.errors import EngineMissingError
 
 if TYPE_CHECKING:
     from podman_agent.bakefile import Bake, Target
@@ -43,7 +44,11 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
     Returns:
         The exit code of the first build that failed, or 0.
     """
-    from podman_agent.bakefile import default_files, load  # noqa: PLC0415  (needs PyPI packages)
+    try:
+        from podman_agent.bakefile import default_files, load  # noqa: PLC0415  (needs PyPI packages)
+    except ImportError as error:
+        what = f"buildx bake needs {error.name}"
+        raise EngineMissingError(what, fix="install the package with its dependencies") from error
 
     parsed = parse(args, _SPEC)
     named = parsed.all("file")
