@@ -7,9 +7,10 @@ pod under the same plan and configuration files.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import outer
-from docker_cli.conftest import PASSWORD, TEMPLATE, Lab, cases
+from docker_cli.conftest import PASSWORD, TEMPLATE, Lab
 
 # podman-docker 5.4.2 (Debian), docker/docker.in: what it does besides its notice is to run podman.
 OTHERS = r"""
@@ -25,9 +26,14 @@ podman pull -q busybox; podman save -q -o /var/lib/containers/base.tar busybox
 """
 
 
+def show(name: str, results: list[dict[str, Any]]) -> None:
+    seconds = sum(result["seconds"] for result in results)
+    print(f"{name}: {sum(r['ok'] for r in results)} of {len(results)} in {seconds:.0f} s", flush=True)
+    print("   fails:", *(number for number, result in enumerate(results) if not result["ok"]), flush=True)
+
+
 def main() -> None:
-    """Print one line for each."""
-    table = cases("corpus.toml")
+    """Print two lines for each."""
     ways = {"ours": "/usr/local/bin", "podman": "/opt/bare", "podman-docker": "/opt/podman-docker"}
     with ExitStack() as stack:
         disk = stack.enter_context(outer.scratch("compare"))
@@ -40,9 +46,9 @@ def main() -> None:
         pod.sh(OTHERS)
         lab = Lab(pod, disk / "volume", registry, private)
         for name, path in ways.items():
-            results = lab.run_table("corpus.toml", path)
-            seconds = sum(result["seconds"] for result in results)
-            print(f"{name}: {sum(r['ok'] for r in results)} of {len(table)} in {seconds:.0f} s", flush=True)
+            show(name, lab.run_table("corpus.toml", path))
+        for provider in ("/usr/libexec/docker/cli-plugins/docker-compose", "/opt/podman-agent/venv/bin/podman-compose"):
+            show(provider, lab.run_table("compose.toml", PODMAN_COMPOSE_PROVIDER=provider))
 
 
 if __name__ == "__main__":

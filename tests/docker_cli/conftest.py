@@ -41,7 +41,7 @@ class Lab:
         """What the lines of the tables use."""
         return {"REGISTRY": self.registry.address, "PRIVATE": self.private.address, "PASSWORD": PASSWORD}
 
-    def run_table(self, name: str, path: str = "") -> list[dict[str, Any]]:
+    def run_table(self, name: str, path: str = "", **env: str) -> list[dict[str, Any]]:
         """Run a whole table in the pod; a result for each case. `path` goes before PATH."""
         directory = self.volume / "tables" / name
         shutil.rmtree(directory, ignore_errors=True)
@@ -50,7 +50,7 @@ class Lab:
         (directory / "cases.json").write_text(json.dumps(cases(name)))
         inside = f"/var/lib/containers/tables/{name}"
         script = f"PATH={path}:$PATH python3 {inside}/runner.py {inside}/cases.json {inside}/context"
-        env = self.env | {"BASE": "/var/lib/containers/base.tar"}
+        env |= self.env | {"BASE": "/var/lib/containers/base.tar"}
         results: list[dict[str, Any]] = json.loads(self.pod.sh(script, env=env, shell="sh -e").stdout)
         (directory / "results.json").write_text(json.dumps(results))
         return results
