@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
     "drain": ("podman_agent.commands.drain", "end builds and containers before the pod ends"),
+    "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),
     "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
 }
 

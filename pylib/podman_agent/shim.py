@@ -17,27 +17,6 @@ if TYPE_CHECKING:
 MAGIC = "podman-agent 1"
 PREFIX = "PODMAN_AGENT_"
 
-# Verbs that podman serves just as docker does. Any other goes through `podman_agent.docker`.
-DIRECT = frozenset(
-    (
-        *("attach", "commit", "cp", "create", "diff", "exec", "export", "history", "import", "kill", "load"),
-        *(
-            "login",
-            "logout",
-            "logs",
-            "network",
-            "pause",
-            "port",
-            "ps",
-            "pull",
-            "rename",
-            "restart",
-            "rm",
-            "rmi",
-        ),
-        *("run", "search", "secret", "start", "stats", "stop", "tag", "unpause", "update", "volume", "wait"),
-    )
-)
 # Verbs that need no store: they work even in a pod where no plan can be made.
 STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
 # Global flags that take their value from the next argument: cmd/podman/root.go (v5.4.2)
@@ -172,6 +151,8 @@ def main() -> "NoReturn":
     """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
     name = sys.argv[0].rpartition("/")[2]
     args = sys.argv[1:]
+    if name == "docker-compose":
+        name, args = "docker", ["compose", *args]
     at = verb_index(args)
     verb = args[at] if at < len(args) else (args[0] if args else "")
     hot = load() or _first_call(verb)
@@ -186,14 +167,22 @@ def main() -> "NoReturn":
         sys.exit(127)
     if name not in ("docker", "podman"):
         os.execv(program, [name, *args])
+    if name == "docker" and not is_remote([]):
+        _docker(program, hot.flags, args)
     flags = [] if is_remote(args[:at]) else hot.flags
-    if name == "docker" and (at or verb not in DIRECT or "DOCKER_HOST" in os.environ):
-        _docker(program, flags, args)
     os.execv(program, ["podman", *flags, *args])
 
 
 def _docker(program: str, flags: list[str], args: list[str]) -> None:
-    """Give a verb that docker and podman understand differently to its translator, which may return."""
+    """Give what docker and podman understand differently to its translator; returns when there is no difference."""
+    from podman_agent.docker.direct import is_direct
+
+    if is_direct(args, os.environ):
+        return
+    from podman_agent.docker.call import Call
+    from podman_agent.docker.dispatch import dispatch
+
+    sys.exit(dispatch(Call(program, flags, dict(os.environ), args)))
 
 
 if __name__ == "__main__":

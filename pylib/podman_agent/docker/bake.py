@@ -1,0 +1,153 @@
+"""``docker buildx bake``: reads the files, then builds target after target.
+
+Reference: https://docs.docker.com/reference/cli/docker/buildx/bake/.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from podman_agent.docker.call import note
+from podman_agent.docker.options import Parsed, Spec, letters, parse, words
+from podman_agent.errors import EngineMissingError
+
+if TYPE_CHECKING:
+    from podman_agent.bakefile import Bake, Target
+    from podman_agent.docker.call import Call
+
+_SPEC = Spec(
+    words("allow builder call file list metadata-file progress provenance sbom set"),
+    words("check debug load no-cache print pull push"),
+    letters("f=file D=debug"),
+)
+# bake attribute -> build flag; a mapping becomes key=value.
+_FLAGS = {
+    "args": "build-arg", "labels": "label", "contexts": "build-context", "tags": "tag",
+    "annotations": "annotation", "cache_from": "cache-from", "cache_to": "cache-to",
+    "output": "output", "secret": "secret", "ssh": "ssh", "attest": "attest",
+    "no_cache_filter": "no-cache-filter", "ulimits": "ulimit", "extra_hosts": "add-host",
+    "target": "target", "network": "network", "shm_size": "shm-size",
+}  # fmt: skip
+
+
+def run(call: Call, _verb: str, args: list[str]) -> int:
+    """Bake.
+
+    Args:
+        call: The docker call.
+        args: What follows ``bake``.
+
+    Returns:
+        The exit code of the first build that failed, or 0.
+    """
+    try:
+        from podman_agent.bakefile import default_files, load  # noqa: PLC0415  (needs PyPI packages)
+    except ImportError as error:
+        what = f"buildx bake needs {error.name}"
+        raise EngineMissingError(what, fix="install the package with its dependencies") from error
+
+    parsed = parse(args, _SPEC)
+    named = parsed.all("file")
+    with tempfile.TemporaryDirectory(prefix="docker-bake-") as scratch:
+        files = [_file(name, scratch) for name in named] or default_files(Path())
+        bake = load(files, call.env, parsed.all("set"))
+        if parsed.has("print"):
+            print(json.dumps(_printed(bake, parsed.operands), indent=2))
+            return 0
+        if parsed.get("list") is not None:
+            sys.stdout.write(_listed(bake))
+            return 0
+        return _build_all(call, parsed, bake.order(parsed.operands), scratch)
+
+
+def _file(name: str, scratch: str) -> Path:
+    """A bake file; ``-`` is stdin."""
+    if name != "-":
+        return Path(name)
+    path = Path(scratch) / "stdin"
+    path.write_bytes(sys.stdin.buffer.read())
+    return path
+
+
+def _printed(bake: Bake, names: list[str]) -> dict[str, Any]:
+    """What ``bake --print`` shows."""
+    wanted = names or ["default"]
+    groups = {name: {"targets": list(targets)} for name, targets in bake.groups.items()}
+    shown = {name: group for name, group in groups.items() if name in wanted}
+    shown.setdefault("default", {"targets": list(bake.expand(names))})
+    return {"group": shown, "target": {t.name: t.as_dict() for t in bake.order(names)}}
+
+
+def _listed(bake: Bake) -> str:
+    rows = [(name, target.description or "") for name, target in bake.targets.items()]
+    return "TARGET\tDESCRIPTION\n" + "".join(f"{name}\t{text}\n" for name, text in rows)
+
+
+def _build_all(call: Call, parsed: Parsed, targets: list[Target], scratch: str) -> int:
+    from podman_agent.docker.build import translate  # noqa: PLC0415
+    from podman_agent.docker.building import execute, write_json  # noqa: PLC0415
+
+    metadata: dict[str, Any] = {}
+    linked = {link for target in targets for link in target.links}
+    for target in targets:
+        note(f"bake: building {target.name}")
+        args = arguments(target, parsed, scratch)
+        report = Path(scratch) / f"{target.name}.json"
+        if target.name in linked:
+            args.append(f"--tag={_local(target.name)}")
+        plan = translate([*args, f"--metadata-file={report}", target.context], call.env)
+        if code := execute(call, plan):
+            return code
+        metadata[target.name] = json.loads(report.read_text(encoding="utf-8"))
+    if path := parsed.get("metadata-file"):
+        write_json(path, metadata)
+    return 0
+
+
+def _local(name: str) -> str:
+    """The name under which another target finds this one's result."""
+    return f"localhost/docker-bake/{name.lower()}:latest"
+
+
+def arguments(target: Target, parsed: Parsed, scratch: str) -> list[str]:
+    """One target as arguments of ``docker build``, without the context.
+
+    Args:
+        target: The target.
+        parsed: Bake's own command line: ``--push``, ``--no-cache`` and the like hold for all.
+        scratch: A directory for an inline Dockerfile.
+
+    Returns:
+        Flags.
+    """
+    args = []
+    for attribute, flag in _FLAGS.items():
+        value = getattr(target, attribute)
+        if isinstance(value, str):
+            args.append(f"--{flag}={value}")
+        elif hasattr(value, "items"):
+            args += [f"--{flag}={k}{':' if flag == 'add-host' else '='}{_linked(v)}" for k, v in value.items()]
+        else:
+            args += [f"--{flag}={item}" for item in value or ()]
+    if target.platforms:
+        args.append("--platform=" + ",".join(target.platforms))
+    args += [f"--{flag}" for flag, on in (("no-cache", target.no_cache), ("pull", target.pull)) if on]
+    args += [f"--{name}" for name in ("push", "load", "no-cache", "pull") if parsed.has(name)]
+    args += [f"--{n}={parsed.get(n)}" for n in ("provenance", "sbom") if parsed.get(n) is not None]
+    if target.dockerfile_inline is not None:
+        path = Path(scratch) / f"{target.name}.Dockerfile"
+        path.write_text(target.dockerfile_inline, encoding="utf-8")
+        return [*args, f"--file={path}"]
+    if "://" in target.context or target.dockerfile.startswith("/"):
+        return [*args, f"--file={target.dockerfile}"]
+    return [*args, f"--file={Path(target.context) / target.dockerfile}"]
+
+
+def _linked(value: str) -> str:
+    """``target:NAME`` as a build context is that target's image."""
+    name = value.removeprefix("target:")
+    return value if name == value else f"container-image://{_local(name)}"

@@ -1,0 +1,184 @@
+"""Runs a `BuildPlan`: podman build, then pushes, archives and metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from podman_agent.docker.build import translate
+from podman_agent.docker.call import first_failure, note
+from podman_agent.docker.inspect import sha256
+
+if TYPE_CHECKING:
+    from podman_agent.docker.build import Archive, BuildPlan
+    from podman_agent.docker.call import Call
+
+
+def run(call: Call, _verb: str, args: list[str]) -> int:
+    """Build as ``docker build`` would.
+
+    Args:
+        call: The docker call.
+        args: What follows ``build``.
+
+    Returns:
+        The exit code of the first podman that failed, or 0.
+    """
+    return execute(call, translate(args, call.env))
+
+
+def execute(call: Call, plan: BuildPlan) -> int:
+    """Carry a plan out; a plan without later steps becomes podman itself."""
+    for text in plan.notes:
+        note(text)
+    for directory in plan.directories:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    if not plan.steps_after and not plan.quiet:
+        call.become(*_argv(plan, plan.iidfile, None))
+    with tempfile.TemporaryDirectory(prefix="docker-build-") as scratch:
+        iidfile = plan.iidfile or str(Path(scratch) / "iid")
+        if len(plan.platforms) > 1:
+            return _several_platforms(call, plan, scratch)
+        code = call.run(*_argv(plan, iidfile, None), quiet=plan.quiet)
+        if code:
+            return code
+        image = Path(iidfile).read_text(encoding="ascii").strip() if Path(iidfile).exists() else ""
+        return _after(call, plan, image, scratch)
+
+
+def _argv(plan: BuildPlan, iidfile: str | None, manifest: str | None) -> list[str]:
+    argv = ["build", *plan.options]
+    if plan.quiet:
+        argv.append("--quiet")
+    if manifest:
+        argv.append(f"--manifest={manifest}")
+    else:
+        argv += [f"--tag={tag}" for tag in plan.tags]
+    if iidfile:
+        argv.append(f"--iidfile={iidfile}")
+    if plan.platforms:
+        argv.append("--platform=" + ",".join(plan.platforms))
+    return argv if plan.context is None else [*argv, "--", plan.context]
+
+
+def _after(call: Call, plan: BuildPlan, image: str, scratch: str) -> int:
+    """What follows a build for one platform."""
+    digest_file = str(Path(scratch) / "digest")
+
+    def push(name: str) -> int:
+        if plan.by_digest:
+            return _push_by_digest(call, image, name, digest_file)
+        return call.run("push", f"--digestfile={digest_file}", name, quiet=True)
+
+    code = first_failure(push(name) for name in plan.push) or first_failure(
+        _save(call, archive, plan.tags or [image]) for archive in plan.archives
+    )
+    if code:
+        return code
+    if plan.metadata_file:
+        _write_metadata(call, plan, image, digest_file)
+    if plan.quiet:
+        print(image)
+    return 0
+
+
+def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
+    """Push without leaving a tag, as ``push-by-digest=true`` asks.
+
+    The digest is known only once the layers are compressed, so a local copy is made first.
+    """
+    from podman_agent.docker.build import untagged  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="docker-push-") as layout:
+        code = call.run("push", f"--digestfile={digest_file}", image, f"dir:{layout}", quiet=True)
+        if code:
+            return code
+        digest = Path(digest_file).read_text(encoding="ascii").strip()
+        from podman_agent.docker.skopeo import skopeo  # noqa: PLC0415
+
+        return skopeo(call, "copy", "--quiet", f"dir:{layout}", f"docker://{untagged(name)}@{digest}")
+
+
+def _save(call: Call, archive: Archive, names: list[str]) -> int:
+    if archive.dest == "-":
+        return call.run("save", f"--format={archive.form}", *names)
+    dest = Path(archive.dest)
+    if dest.is_file():  # docker overwrites, podman refuses to
+        dest.unlink()
+    return call.run("save", "--quiet", f"--format={archive.form}", f"--output={dest}", *names, quiet=True)
+
+
+def _write_metadata(call: Call, plan: BuildPlan, image: str, digest_file: str) -> None:
+    """Buildx's metadata (https://docs.docker.com/reference/cli/docker/buildx/build/#metadata-file)."""
+    if Path(digest_file).exists():
+        digest = Path(digest_file).read_text(encoding="ascii").strip()
+    else:
+        digest = call.read("image", "inspect", "--format={{.Digest}}", image)[1].strip()
+    found = {"containerimage.config.digest": image, "containerimage.digest": digest}
+    if plan.tags:
+        found["image.name"] = ",".join(plan.tags)
+    write_json(str(plan.metadata_file), found)
+
+
+def write_json(path: str, value: object) -> None:
+    """Write a JSON file whole or not at all."""
+    aside = Path(f"{path}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)
+
+
+def _several_platforms(call: Call, plan: BuildPlan, scratch: str) -> int:
+    """Build a manifest list, then give it the names and push it whole.
+
+    A fresh list, because ``podman build --manifest`` appends to one that exists.
+    """
+    fresh = f"localhost/docker-build-{os.getpid()}:latest"
+    digest_file = Path(scratch) / "digest"
+    try:
+        code = call.run(*_argv(plan, None, fresh), quiet=plan.quiet)
+        if code:
+            return code
+        code = first_failure(
+            call.run(
+                "manifest",
+                "push",
+                "--all",
+                f"--digestfile={digest_file}",
+                fresh,
+                f"docker://{name}",
+                quiet=True,
+            )
+            for name in plan.push
+        ) or first_failure(_save_list(call, archive, fresh) for archive in plan.archives)
+        if code:
+            return code
+        listed = sha256(call.read("image", "inspect", "--format={{.Id}}", fresh)[1].strip())
+        for tag in plan.tags:
+            call.succeeds("untag", tag)
+            call.succeeds("tag", fresh, tag)
+        if plan.iidfile:
+            Path(plan.iidfile).write_text(listed, encoding="ascii")
+        if plan.metadata_file:
+            found = {"image.name": ",".join(plan.tags)}
+            if digest_file.exists():
+                found["containerimage.digest"] = digest_file.read_text(encoding="ascii").strip()
+            write_json(plan.metadata_file, found)
+        if plan.quiet:
+            sys.stdout.write(listed + "\n")
+        return 0
+    finally:
+        call.succeeds("untag", fresh) if plan.tags else call.succeeds("manifest", "rm", fresh)
+
+
+def _save_list(call: Call, archive: Archive, name: str) -> int:
+    if archive.form != "oci-archive":
+        note("only --output type=oci holds several platforms")
+        return 1
+    return call.run("manifest", "push", "--all", name, f"oci-archive:{archive.dest}", quiet=True)

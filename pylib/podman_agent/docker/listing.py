@@ -1,0 +1,124 @@
+"""``docker images`` and ``docker ps --format json``: podman's lists in docker's words."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from podman_agent.docker.inspect import familiar, sha256
+from podman_agent.docker.options import Spec, letters, parse, words
+
+if TYPE_CHECKING:
+    from podman_agent.docker.call import Call
+
+SPECS = {
+    "images": Spec(words("filter format sort"), words(""), letters("f=filter q=quiet a=all n=noheading")),
+    "ps": Spec(
+        words("filter format last pod sort watch"),
+        words(""),
+        letters("f=filter q=quiet a=all n=last l=latest s=size w=watch p=pod"),
+    ),
+    "history": Spec(words("format"), words(""), letters("q=quiet H=human")),
+}
+
+# https://docs.docker.com/reference/cli/docker/container/ls/#format and .../image/ls/#format
+_FIELDS = {
+    "ps": "Command CreatedAt ID Image Labels Mounts Names Networks Ports RunningFor State Status",
+    "images": "CreatedAt CreatedSince Digest ID Repository Size Tag",
+    "history": "Comment CreatedAt CreatedBy CreatedSince ID Size",
+}
+_MARK = "\x1f"
+_NEVER = {"--filter=status=dead", "--filter=status=restarting"}
+_JSON = re.compile(r"^(json|\{\{\s*json\s+\.\s*\}\})$")
+_PREFIX = re.compile(r"(?<![\w./@:-])(localhost/|docker\.io/library/|docker\.io/)(\S+)([ ]*)")
+
+
+def json_template(verb: str) -> str:
+    """One JSON object a line, with docker's keys, out of podman's fields."""
+    pairs = ",".join(f'"{name}":{{{{json .{name}}}}}' for name in _FIELDS[verb].split())
+    return "{" + pairs + "}"
+
+
+def docker_row(line: str) -> str:
+    """A line of `json_template` with docker's types: lists and maps are comma-separated texts."""
+    row = json.loads(line)
+    for name in ("Labels", "Mounts"):
+        value = row.get(name, "")
+        pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else value
+        if name in row and not isinstance(value, str):
+            row[name] = ",".join(pairs or ())
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+
+
+def familiar_names(text: str) -> str:
+    """Drop the registries that docker does not print, keeping the columns where they are."""
+    return _PREFIX.sub(lambda m: m[2] + (m[3] + " " * len(m[1]) if len(m[3]) > 1 else m[3]), text)
+
+
+def named(line: str, operand: str) -> bool:
+    """Whether a row ``repository:tag`` is what ``docker images NAME[:TAG]`` asks for.
+
+    Podman lists every name of an image that has one such name.
+    """
+    wanted = familiar(operand)
+    row = familiar(line)
+    return fnmatch.fnmatch(row if ":" in wanted.rpartition("/")[2] else row.rpartition(":")[0], wanted)
+
+
+def run(call: Call, verb: str, args: list[str]) -> int:
+    """List images, containers or an image's layers.
+
+    Args:
+        call: The docker call.
+        verb: ``images``, ``ps`` or ``history``.
+        args: What follows it.
+
+    Returns:
+        Podman's exit code.
+    """
+    parsed = parse(args, SPECS[verb])
+    form = parsed.get("format")
+    rows = form is not None and bool(_JSON.match(form))
+    options = [_known_state(token) for option in parsed.without("format") for token in option.tokens()]
+    if rows:
+        form = json_template(verb)
+    if any(token.startswith("--filter=health=") for token in options):
+        from podman_agent.docker.health import refresh_all  # noqa: PLC0415
+
+        refresh_all(call)
+    if verb == "ps" and not rows:
+        call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
+    asked = parsed.operands[0] if verb == "images" and parsed.operands and not parsed.has("quiet") else ""
+    if form is not None:
+        hidden = f"{{{{.Repository}}}}:{{{{.Tag}}}}{_MARK}" if asked and not form.startswith("table") else ""
+        options.append(f"--format={hidden}{form}")
+    code, text = call.read(verb, *options, *parsed.operands)
+    lines = _asked(text.splitlines(), asked) if asked else text.splitlines()
+    if rows:
+        lines = [docker_row(line) for line in lines]
+    if parsed.has("quiet"):
+        lines = [sha256(line.strip()) for line in lines]
+    text = "".join(line + "\n" for line in lines)
+    sys.stdout.write(text if verb == "ps" else familiar_names(text))
+    return code
+
+
+def _asked(lines: list[str], operand: str) -> list[str]:
+    """The rows of the names that were asked for; a header stays."""
+    found = []
+    for line in lines:
+        name, mark, rest = line.partition(_MARK)
+        columns = line.split()
+        if mark:
+            found += [rest] if named(name, operand) else []
+        elif columns[:2] == ["REPOSITORY", "TAG"] or len(columns) < 2 or named(":".join(columns[:2]), operand):
+            found.append(line)
+    return found
+
+
+def _known_state(token: str) -> str:
+    """Docker's states that podman's containers are never in, and whose names it refuses."""
+    return "--filter=status=removing" if token in _NEVER else token
