@@ -189,9 +189,7 @@ def test_a_required_compose_variable_says_its_message():
 
 
 def test_extended_compose_services_inherit_the_build_section():
-    text = (
-        "services: {a: {build: {context: x, args: {A: '1'}}}, b: {extends: a, build: {target: t}}}"
-    )
+    text = "services: {a: {build: {context: x, args: {A: '1'}}}, b: {extends: a, build: {target: t}}}"
     target = bake(text, "yaml").targets["b"]
     assert (target.context, target.args, target.target) == ("x", {"A": "1"}, "t")
 

@@ -65,9 +65,7 @@ class Bake:
         if name in self.targets:
             return [name]
         what = f"no target or group {name}"
-        raise DataError(
-            what, fix=f"there are: {', '.join([*self.groups, *self.targets]) or 'none'}"
-        )
+        raise DataError(what, fix=f"there are: {', '.join([*self.groups, *self.targets]) or 'none'}")
 
     def order(self, names: Sequence[str] = ()) -> list[Target]:
         """Give the named targets and all they link to, each after those it links to.

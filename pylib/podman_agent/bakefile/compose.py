@@ -55,9 +55,7 @@ def load(source: str, name: str, env: Mapping[str, str]) -> dict[str, dict[str, 
         what = f"{name}: include is not supported"
         raise DataError(what, fix="name each file with its own --file")
     document = _interpolated(document, env, name)
-    services = {
-        service: _extended(document["services"], service, name) for service in document["services"]
-    }
+    services = {service: _extended(document["services"], service, name) for service in document["services"]}
     return {
         service: _target(body, document.get("secrets") or {}, env)
         for service, body in services.items()
@@ -155,28 +153,20 @@ def _deep(base: Any, over: Any) -> Any:
     return over
 
 
-def _target(
-    body: dict[str, Any], secrets: dict[str, Any], env: Mapping[str, str]
-) -> dict[str, Any]:
+def _target(body: dict[str, Any], secrets: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     build = body["build"]
     build = {"context": build} if isinstance(build, str) else dict(build)
-    target: dict[str, Any] = {
-        bake: build[compose] for compose, bake in _SAME.items() if build.get(compose) is not None
-    }
+    target: dict[str, Any] = {bake: build[compose] for compose, bake in _SAME.items() if build.get(compose) is not None}
     for field in ("args", "labels"):
         target[field] = _pairs(build.get(field), env if field == "args" else {})
     for field, key in (("additional_contexts", "contexts"), ("extra_hosts", "extra-hosts")):
-        target[key] = {
-            k: re.sub("^service:", "target:", v) for k, v in _pairs(build.get(field), {}).items()
-        }
+        target[key] = {k: re.sub("^service:", "target:", v) for k, v in _pairs(build.get(field), {}).items()}
     target["tags"] = [*([body["image"]] if body.get("image") else []), *(build.get("tags") or [])]
     if "platforms" not in target and body.get("platform"):
         target["platforms"] = [body["platform"]]
     target["secret"] = [_secret(s, secrets) for s in build.get("secrets") or []]
     ssh = build.get("ssh") or []
-    target["ssh"] = (
-        [f"{k}={v}" if v else k for k, v in ssh.items()] if isinstance(ssh, dict) else ssh
-    )
+    target["ssh"] = [f"{k}={v}" if v else k for k, v in ssh.items()] if isinstance(ssh, dict) else ssh
     target["ulimits"] = _ulimits(build.get("ulimits") or {})
     for key, value in (build.get("x-bake") or {}).items():
         old = target.get(key)
@@ -229,7 +219,4 @@ def _secret(entry: Any, secrets: dict[str, Any]) -> str:
 
 
 def _ulimits(value: dict[str, Any]) -> list[str]:
-    return [
-        f"{k}={v['soft']}:{v['hard']}" if isinstance(v, dict) else f"{k}={v}"
-        for k, v in value.items()
-    ]
+    return [f"{k}={v['soft']}:{v['hard']}" if isinstance(v, dict) else f"{k}={v}" for k, v in value.items()]

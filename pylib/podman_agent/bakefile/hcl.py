@@ -63,11 +63,7 @@ def parse(text: str, name: str) -> Tree[Any]:
 
 def attributes(body: Tree[Any]) -> dict[str, Node]:
     """Map the attribute names of a body to their expressions, not yet evaluated."""
-    return {
-        text(node.children[0]): node.children[2]
-        for node in _trees(body)
-        if node.data == "attribute"
-    }
+    return {text(node.children[0]): node.children[2] for node in _trees(body) if node.data == "attribute"}
 
 
 def blocks(body: Tree[Any]) -> list[tuple[str, str, Tree[Any]]]:
@@ -336,9 +332,7 @@ def _for(node: Tree[Any], lookup: Lookup) -> Any:
     pairs = items.items() if isinstance(items, Mapping) else enumerate(items)
     rows = []
     for key, value in pairs:
-        bound = dict(
-            zip(map(text, names), (key, value) if len(names) > 1 else (value,), strict=True)
-        )
+        bound = dict(zip(map(text, names), (key, value) if len(names) > 1 else (value,), strict=True))
 
         def inner(name: str, bound: dict[str, Any] = bound) -> Any:
             return bound[name] if name in bound else lookup(name)

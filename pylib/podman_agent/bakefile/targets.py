@@ -83,9 +83,7 @@ class Target:
 Attributes = dict[str, Any]
 
 
-def evaluate_targets(
-    layers: Sequence[Layer], scope: Scope
-) -> tuple[dict[str, Attributes], dict[str, tuple[str, ...]]]:
+def evaluate_targets(layers: Sequence[Layer], scope: Scope) -> tuple[dict[str, Attributes], dict[str, tuple[str, ...]]]:
     """Compute every attribute of every target and group; inheritance is still to come.
 
     Args:
@@ -114,9 +112,7 @@ def evaluate_targets(
     return targets, {k: tuple(dict.fromkeys(v)) for k, v in groups.items()}
 
 
-def _with_targets(
-    scope: Scope, layers: Sequence[Layer], done: Mapping[str, Attributes]
-) -> hcl.Lookup:
+def _with_targets(scope: Scope, layers: Sequence[Layer], done: Mapping[str, Attributes]) -> hcl.Lookup:
     """Let expressions say `target.other.args.X`, in whatever order the targets stand."""
 
     class Others(dict[str, Any]):
@@ -125,8 +121,7 @@ def _with_targets(
             for layer in layers:
                 if name in layer.targets and name not in done:
                     attributes = {
-                        k: v if layer.literal else hcl.evaluate(v, lookup)
-                        for k, v in layer.targets[name].items()
+                        k: v if layer.literal else hcl.evaluate(v, lookup) for k, v in layer.targets[name].items()
                     }
                     self[name] = merge(self[name], attributes)
             return self[name] or done[name]
@@ -139,9 +134,7 @@ def _with_targets(
     return lookup
 
 
-def _expanded(
-    name: str, block: Attributes, layer: Layer, lookup: hcl.Lookup
-) -> list[tuple[str, Attributes]]:
+def _expanded(name: str, block: Attributes, layer: Layer, lookup: hcl.Lookup) -> list[tuple[str, Attributes]]:
     if layer.literal:
         return [(name, block)]
     if "matrix" not in block:
