@@ -94,7 +94,8 @@ class RegistriesConf:
         def matches(prefix: str) -> bool:
             if prefix.startswith("*."):
                 return host.endswith(prefix[1:])
-            return name == prefix or (bool(prefix) and name.startswith((f"{prefix}/",)))
+            # a prefix without a port holds for all ports of that host
+            return bool(prefix) and f"{name}/".startswith((f"{prefix}/", f"{prefix}:"))
 
         found = max((p for p in self._tables if matches(p)), key=len, default="")
         return found, self._tables.get(found, {})

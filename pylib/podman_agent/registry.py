@@ -75,6 +75,10 @@ class Registry:
         access: Certificates and credentials; podman's defaults when None.
         policy: Retries; from the environment when None.
         env: `os.environ` when None.
+
+    Attributes:
+        host: As given.
+        insecure: Plain HTTP and unverified TLS are allowed.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Registry:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.host = host
+        self.insecure = bool(access and access.insecure)
         self._policy = policy or retry.Policy.from_env(env)
         self._session = RegistrySession(host, access or auth.Access(), env)
 
