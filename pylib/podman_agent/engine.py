@@ -57,9 +57,8 @@ class Engine(PodmanCli):
                 argv.append(f"--manifest={names[0]}")
             else:
                 argv += [f"--tag={t}" for t in names]
-            argv += ["-"] if options.file == "-" and options.stdin else [options.context]
-            argv = [a for a in argv if not (a == "--file=-" and argv[-1] == "-")]
-            text = options.stdin.encode() if options.stdin else None
+            argv.append(options.context)
+            text = None if options.stdin is None else options.stdin.encode()
 
             def attempt() -> process.Finished:
                 if lists:  # a list made by a failed attempt would get the same images twice
@@ -90,12 +89,15 @@ class Engine(PodmanCli):
         """
         there = Reference.parse(destination or image)
         what = f"push {there}"
-        state: dict[str, str] = {}
+        # What a later attempt finds there may have been sent by an earlier one: the first that
+        # finished a layer knows what the registry had before.
+        seen: list[set[str]] = []
 
         def note(event: events.Event) -> None:
-            if event.kind == "layer" and event.state in {"done", "skipped"}:
-                # a layer sent by an earlier attempt was sent all the same
-                state[event.layer] = "done" if state.get(event.layer) == "done" else event.state
+            if event.kind == "layer" and event.state == "skipped":
+                seen[-1].add(event.layer)
+            elif event.kind == "layer" and event.state == "done":
+                seen[-1].add("")
 
         with tempfile.TemporaryDirectory(prefix="podman-agent-") as scratch:
             digest = Path(scratch, "digest")
@@ -105,20 +107,21 @@ class Engine(PodmanCli):
             argv += [image, f"docker://{there}"]
 
             def attempt() -> None:
+                seen.append(set())
                 self._checked(argv, what, registry=there, terminal=True, note=note)
 
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
                 sent = digest.read_text().strip()
         found = self._verified(there, sent)
-        image_id = found.config_digest
-        # podman may have converted the image's format; only an unconverted one keeps its id
+        before = next((names for names in seen if names), set())
         layers = {d: Layer(d, size) for d, size in found.layers.items()}
-        skipped = [d for d in layers if state.get(d.removeprefix("sha256:")[:12]) == "skipped"]
+        skipped = [d for d in layers if d.removeprefix("sha256:")[:12] in before]
         pushed = tuple(layer for d, layer in layers.items() if d not in skipped)
         kept = tuple(layers[d] for d in skipped)
         self._emit(events.Event("done", str(there), f"pushed {there}@{sent}"))
-        return PushResult(str(there), sent, image_id, pushed, kept, seconds(), attempts)
+        took = seconds()
+        return PushResult(str(there), sent, found.config_digest, pushed, kept, took, attempts)
 
     def _verified(self, there: Reference, sent: str) -> Manifest:
         *_, (registry, place) = endpoints(there, self.access, self.policy)

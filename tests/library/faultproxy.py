@@ -24,6 +24,8 @@ MANIFEST_PUT = r"PUT .*/manifests/.*"
 MANIFEST_GET = r"GET .*/manifests/.*"
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "proxy-authorization"}
 CHUNK = 16384
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+CODES = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS", 503: "UNAVAILABLE"}
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     skip: int = 0
+    body: bytes = b""
 
 
 class FaultProxy:
@@ -126,12 +129,12 @@ class FaultProxy:
                     realm = f'Bearer realm="http://{proxy.address}/token",service="faulty"'
                     if match := re.match(r"/v2/(.+)/(?:blobs|manifests|tags)/", self.path):
                         realm += f',scope="repository:{match[1]}:pull,push"'
-                    return self.answer(401, {"WWW-Authenticate": realm}, _error("UNAUTHORIZED"))
+                    return self.answer(401, {"WWW-Authenticate": realm}, _error(401))
                 if fault and fault.kind == "delay":
                     time.sleep(fault.seconds)
                 if fault and fault.kind == "status":
                     self.body()
-                    return self.answer(fault.status, fault.headers, _error("FAULT"))
+                    return self.answer(fault.status, fault.headers, fault.body or _error(fault.status))
                 if fault and fault.kind == "drop":
                     if {"Content-Length", "Transfer-Encoding"} & set(self.headers):
                         self.rfile.read1(CHUNK)
@@ -154,7 +157,8 @@ class FaultProxy:
 
             def forward(self, line: str, body: bytes, fault: Fault | None) -> None:
                 upstream = http.client.HTTPConnection(proxy.upstream, timeout=60)
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
+                # podman repeats Accept; one value lost and the registry converts the manifest
+                headers = {k: ", ".join(self.headers.get_all(k, [])) for k in self.headers if k.lower() not in HOP}
                 headers.pop("Content-Length", None)
                 if proxy.users is not None:
                     headers.pop("Authorization", None)
@@ -210,7 +214,7 @@ class FaultProxy:
                 basic = self.headers.get("Authorization", "").removeprefix("Basic ")
                 user, _, password = b64decode(basic).decode().partition(":")
                 if (proxy.users or {}).get(user) != password or not user:
-                    return self.answer(401, {}, _error("UNAUTHORIZED"))
+                    return self.answer(401, {}, _error(401))
                 content = json.dumps({"token": proxy.new_token(), "expires_in": 300}).encode()
                 return self.answer(200, {"Content-Type": "application/json"}, content)
 
@@ -219,5 +223,6 @@ class FaultProxy:
         return Handler
 
 
-def _error(code: str) -> bytes:
+def _error(status: int) -> bytes:
+    code = CODES.get(status, "UNKNOWN")
     return json.dumps({"errors": [{"code": code, "message": "by the fault proxy"}]}).encode()
