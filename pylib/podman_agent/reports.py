@@ -25,7 +25,6 @@ def write(path: Path, text: str) -> None:
         VolumeError: If it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         state.write(path, text)
     except OSError as error:
         what = f"cannot write {path}"

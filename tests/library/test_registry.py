@@ -12,6 +12,7 @@ from base64 import b64encode
 import outer
 import pytest
 import requests
+from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
 from podman_agent import auth, retry
 from podman_agent.auth import Access, Credentials
@@ -20,7 +21,6 @@ from podman_agent.reference import Reference
 from podman_agent.registry import Registry, endpoints
 
 INSECURE = Access(insecure=True)
-USER, PASSWORD = "team", "correct-horse-battery"
 
 
 def put_image(address, repository, tag, login=None):
@@ -48,27 +48,9 @@ def put_image(address, repository, tag, login=None):
     return answer.headers["Docker-Content-Digest"], digest
 
 
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory):
-    with outer.Registry(tmp_path_factory.mktemp("registry")) as registry:
-        yield registry
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def image(upstream):
     return put_image(upstream.address, "team/x", "1")
-
-
-@pytest.fixture
-def proxy(upstream, image):  # noqa: ARG001 - the image must be there
-    with FaultProxy(upstream.address) as running:
-        yield running
-
-
-@pytest.fixture
-def token_proxy(upstream, image):  # noqa: ARG001 - likewise
-    with FaultProxy(upstream.address, users={USER: PASSWORD}) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
