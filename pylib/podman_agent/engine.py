@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podman_agent import events, process, retry
-from podman_agent.errors import MismatchError
+from podman_agent.errors import EngineError, MismatchError, PodmanAgentError
 from podman_agent.podmancli import PodmanCli, sha
 from podman_agent.reference import Reference
 from podman_agent.registry import Manifest, endpoints
@@ -108,7 +108,13 @@ class Engine(PodmanCli):
 
             def attempt() -> None:
                 seen.append(set())
-                self._checked(argv, what, registry=there, terminal=True, note=note)
+                try:
+                    self._checked(argv, what, registry=there, terminal=True, note=note)
+                except EngineError as error:
+                    if len(seen) == 1 and self._expired(error, there):
+                        msg = "the token expired"
+                        raise retry.RetryableError(msg, why=error.why) from error
+                    raise
 
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
@@ -122,6 +128,20 @@ class Engine(PodmanCli):
         self._emit(events.Event("done", str(there), f"pushed {there}@{sent}"))
         took = seconds()
         return PushResult(str(there), sent, found.config_digest, pushed, kept, took, attempts)
+
+    def _expired(self, error: EngineError, there: Reference) -> bool:
+        """Tell an expired token from a refused login: the latter opens nothing.
+
+        A new podman gets a new token; it is tried once only.
+        """
+        if retry.classify(error.why).cause != "unauthorized":
+            return False
+        *_, (registry, place) = endpoints(there, self.access, self.policy)
+        try:
+            registry.digest(place.repository, place.version)
+        except PodmanAgentError:
+            return False
+        return True
 
     def _verified(self, there: Reference, sent: str) -> Manifest:
         *_, (registry, place) = endpoints(there, self.access, self.policy)
