@@ -27,6 +27,7 @@ class BuildOptions:
         cache_from: Repositories to take layers from.
         cache_to: Repositories to send layers to.
         timestamp: Seconds since the epoch for image and files: the same input, the same digest.
+            The image is in OCI format then, which has no HEALTHCHECK, SHELL and ONBUILD.
         options: Further flags of `podman build`.
     """
 
@@ -56,5 +57,7 @@ class BuildOptions:
         found += [f"--cache-from={r}" for r in self.cache_from]
         found += [f"--cache-to={r}" for r in self.cache_to]
         found += ["--layers"] if self.cache_from or self.cache_to else []
-        found += [f"--timestamp={self.timestamp}"] if self.timestamp is not None else []
+        if self.timestamp is not None:
+            # docker's format has the random id and host name of the build container in it
+            found += [f"--timestamp={self.timestamp}", "--format=oci"]
         return [*found, *self.options]

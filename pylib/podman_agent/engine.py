@@ -67,12 +67,23 @@ class Engine(PodmanCli):
 
             with self._timed() as seconds:
                 done, attempts = retry.call(attempt, what, self.policy, self._tell(what))
+                if lists and self._instances(names[0]) < len(options.platforms):
+                    # `FROM scratch` on a second platform takes the first one's image from the cache
+                    reason = "one image served for several platforms: again without the cache"
+                    self._emit(events.Event("log", names[0], reason))
+                    argv.insert(1, "--no-cache")
+                    done, more = retry.call(attempt, what, self.policy, self._tell(what))
+                    attempts += more
                 for name in names[1:] if lists else ():
                     self.tag(names[0], name)
                 image_id = self._id(names[0]) if lists else iid.read_text().strip()
         cached = sum("Using cache" in line for line in done.stdout.splitlines())
         steps = sum(events.parse(line, what).kind == "step" for line in done.stdout.splitlines())
         return BuildResult(sha(image_id), names, seconds(), attempts, cached, steps, lists)
+
+    def _instances(self, name: str) -> int:
+        listed = json.loads(self.call(["manifest", "inspect", name], f"inspect {name}"))
+        return len(listed["manifests"])
 
     def push(self, image: str, destination: str = "", *, manifest: bool = False) -> PushResult:
         """Push an image and compare what the registry then has with what was sent.

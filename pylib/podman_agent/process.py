@@ -68,6 +68,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=stderr,
             env=None if env is None else dict(env),
+            start_new_session=True,
         )
     except OSError as error:
         what = f"cannot run {argv[0]}"
@@ -114,16 +115,20 @@ def run(
 
 @contextlib.contextmanager
 def _ended(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the child whatever ends us: a timeout, Ctrl-C, an error of a listener."""
+    """End the child whatever ends us: a timeout, Ctrl-C, an error of a listener.
+
+    The whole group gets the signal: it is podman's helper process that kills a build step's
+    container (`runUsingRuntime` in https://github.com/containers/buildah/blob/main/run_common.go).
+    """
     try:
         yield
     finally:
         if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
+            os.killpg(child.pid, signal.SIGTERM)
             try:
                 child.wait(_GRACE)
             except subprocess.TimeoutExpired:
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
 
 

@@ -42,9 +42,9 @@ target "tool" {{
 @pytest.fixture
 def project(agent, upstream, request):
     """A directory with a bake file of three images in a Git work tree."""
-    name = re.sub(r"\W+", "-", request.node.name)[:40]
+    name = re.sub(r"[\W_]+", "-", request.node.name)[:40].strip("-")
     directory = agent.work / name
-    repo = f"{upstream.address}/{name.strip('-')}"
+    repo = f"{upstream.address}/{name}"
     for part, text in {
         "base/Dockerfile": "FROM busybox\nRUN echo base > /base\n",
         "app/Dockerfile": "FROM base\nARG GREETING\nRUN echo $GREETING > /greeting\n",
@@ -178,7 +178,8 @@ def test_a_base_image_that_cannot_be_pulled_at_first(agent, proxy, project):
 
 def test_layers_bytes_and_attempts_are_counted(agent, proxy):
     program = f"""
-import json, dataclasses
+import json, os
+os.makedirs("/work/watch", exist_ok=True)
 from podman_agent import retry
 from podman_agent.buildoptions import BuildOptions
 from podman_agent.engine import Engine
@@ -187,7 +188,8 @@ engine = Engine(on_event=events.append, policy=retry.Policy(attempts=4))
 name = "{proxy.address}/count/x:1"
 text = "FROM busybox\\nARG T\\nRUN head -c 300000 /dev/urandom > /x; echo $T\\n"
 with retry.testing() as waits:
-    built = engine.build(BuildOptions(context="/tmp", file="-", stdin=text, tags=(name,), args={{"T": "{time.time()}"}}))
+    args = {{"T": "{time.time()}"}}
+    built = engine.build(BuildOptions("/work/watch", file="-", stdin=text, tags=(name,), args=args))
     first, second = engine.push(name), engine.push(name)
 pulled = engine.pull(name)
 ran = engine.run(name, ["sh", "-c", "cat; echo $WHO"], env={{"WHO": "me"}}, stdin=b"in ")
@@ -196,9 +198,10 @@ names = [n for i in engine.images("reference=*other*") for n in i.names]
 engine.manifest("localhost/list:1", [name])
 listed = engine.inspect(name)
 print(json.dumps(dict(
-    id=built.image_id, pushed=[l.size for l in first.pushed], skipped=len(first.skipped), bytes=first.bytes_pushed,
-    attempts=first.attempts, again=[len(second.pushed), len(second.skipped)], pulled=pulled.image_id, out=ran.stdout,
-    names=names, waits=waits, inspected=listed["Id"], kinds=sorted({{e.kind for e in events}}),
+    id=built.image_id, pushed=[l.size for l in first.pushed], skipped=len(first.skipped),
+    bytes=first.bytes_pushed, attempts=first.attempts, waits=waits, names=names,
+    again=[len(second.pushed), len(second.skipped)], pulled=pulled.image_id, out=ran.stdout,
+    inspected=listed["Id"], kinds=sorted({{e.kind for e in events}}),
     steps=[e.step for e in events if e.kind == "step"], pruned=engine.prune("label=none=none"))))
 """
     proxy.reset(
@@ -213,7 +216,7 @@ print(json.dumps(dict(
     assert result["again"] == [0, 2]
     assert result["pulled"] == result["id"] == "sha256:" + result["inspected"].removeprefix("sha256:")
     assert result["out"] == "in me"
-    assert result["names"] == ["localhost/other:1"]
+    assert "localhost/other:1" in result["names"]
     assert result["steps"] == [1, 2, 3]
     assert result["kinds"] == ["done", "layer", "log", "retry", "step"]
     assert result["pruned"] == []
@@ -258,10 +261,15 @@ def test_wait_registry_ready_late_and_never(agent, disk):
 @pytest.mark.parametrize("way", ["stdin", "file", "env"])
 def test_login_takes_the_password_from_stdin_a_file_or_a_variable(agent, registry, way):
     (agent.work / "password").write_text(registry.password + "\n")
-    options = {"stdin": "--password-stdin < password", "file": "--password-file password", "env": "--password-env PW"}
+    options = {
+        "stdin": "--password-stdin < password",
+        "file": "--password-file password",
+        "env": "--password-env PW",
+    }
     script = f"export REGISTRY_AUTH_FILE=/tmp/{way}.json\n"
     script += f"podman-agent login -u {registry.user} {options[way]} {registry.address}\n"
-    script += f"podman-agent wait-registry {registry.address}; stat -c %a /tmp/{way}.json; podman-agent login -u x --password-stdin {registry.address} < /etc/hostname || echo $?"
+    script += f"podman-agent wait-registry {registry.address}; stat -c %a /tmp/{way}.json\n"
+    script += f"podman-agent login -u x --password-stdin {registry.address} < /etc/hostname || echo $?"
     done = agent.sh(script, env={"PW": registry.password})
     assert f"{registry.address} ready" in done.stdout
     assert done.stdout.splitlines()[-2:] == ["600", "125"]
@@ -270,23 +278,28 @@ def test_login_takes_the_password_from_stdin_a_file_or_a_variable(agent, registr
 
 def test_secrets_appear_nowhere(agent, token_proxy):
     """Everything printed, every argv in /proc while it ran, every file left behind, every layer."""
-    token = "build-secret-4711-xyzzy"
+    token, argument = "build-secret-4711-xyzzy", "build-argument-4711-xyzzy"
     name = f"{token_proxy.address}/secrets/x:1"
     (agent.work / "watch.py").write_text(WATCH)
     script = f"""
 export DOCKER_CONFIG=/tmp/secrets-config; mkdir -p $DOCKER_CONFIG
-python3 watch.py /tmp/argvs & watcher=$!
+timeout 60 python3 watch.py /tmp/argvs > /dev/null 2>&1 & watcher=$!
 echo "$PASSWORD" | podman-agent login -u {USER} --password-stdin {token_proxy.address}
-printf 'FROM busybox\\nARG TOKEN\\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; test -n "$TOKEN"; sleep 1\\n' > Containerfile.secrets
-podman-agent build -f Containerfile.secrets -t {name} --secret id=tok,env=TOKEN --build-arg TOKEN --no-cache --results secrets-out .
+mkdir -p secrets; cat > secrets/Containerfile <<'END'
+FROM busybox
+ARG ARGUMENT
+RUN --mount=type=secret,id=tok cat /run/secrets/tok; test -n "$ARGUMENT"; sleep 1
+END
+podman-agent build -t {name} --secret id=tok,env=TOKEN --build-arg ARGUMENT --no-cache --results secrets/out secrets
 podman-agent push {name}
 podman-agent pull {name}
 podman-agent login -u {USER} --password-env WRONG {token_proxy.address} || true
 kill $watcher; wait $watcher || true
-podman save -o /tmp/secrets-image.tar {name}; mkdir -p /tmp/secrets-image; tar -xf /tmp/secrets-image.tar -C /tmp/secrets-image
+mkdir -p /tmp/secrets-image
+podman save {name} | tar -x -C /tmp/secrets-image
 """
     token_proxy.reset(Fault(BLOB_UPLOAD, "status", status=500))
-    env = {"PASSWORD": PASSWORD, "TOKEN": token, "WRONG": "wrong-" + PASSWORD}
+    env = {"PASSWORD": PASSWORD, "TOKEN": token, "ARGUMENT": argument, "WRONG": "wrong-" + PASSWORD}
     done = agent.sh(script, env=env)
     argvs = agent.sh("cat /tmp/argvs").stdout
     assert "podman-agent login" in argvs
@@ -294,15 +307,14 @@ podman save -o /tmp/secrets-image.tar {name}; mkdir -p /tmp/secrets-image; tar -
     printed = done.stdout + done.stderr
     assert "attempt 1 of 3" in printed
     assert "****" in printed, "the step that prints its secret prints stars"
+    assert argument not in argvs, "it goes to podman in a file"
     for secret in (token, PASSWORD):
         assert secret not in printed
         assert secret not in argvs
-    left = agent.sh(
-        f"grep -rlF {shlex.quote(PASSWORD)} /tmp /work /run /home /root 2>/dev/null | grep -v '^/proc' || true;"
-        f"grep -rlF {shlex.quote(token)} /tmp /work /run /home /root 2>/dev/null || true; ls -d /tmp/podman-agent-* || true"
-    ).stdout.split()
-    # A build argument stands in the image's history, as podman documents; a secret must not.
-    assert [f for f in left if not re.search(r"secrets-image|/work/watch", f)] == []
+        files = "/tmp /work/ /run /home /root /var/lib/containers/cache"
+        left = agent.sh(f"grep -rlF {shlex.quote(secret)} {files} 2>/dev/null || true").stdout
+        assert left == "", "files and the image's own layers, unpacked in /tmp/secrets-image"
+    assert agent.sh("ls -d /tmp/podman-agent-* 2>/dev/null || true").stdout == ""
     config = agent.sh("stat -c %a /tmp/secrets-config/config.json").stdout.strip()
     assert config == "600"
 
@@ -328,8 +340,9 @@ with open(sys.argv[1], "w") as out:
 def test_sigterm_ends_podman_too(agent, project):
     name, _ = project
     (agent.work / name / "Containerfile").write_text("FROM busybox\nRUN sleep 4242\n")
-    script = f"podman-agent build {name} & pid=$!\n"
+    script = f"podman-agent build {name} > /dev/null 2>&1 & pid=$!\n"
     script += "for i in $(seq 100); do ps -eo args | grep -q '^[s]leep 4242' && break; sleep 0.1; done\n"
-    script += "kill $pid; wait $pid; echo rc $?; ps -eo args | grep -c '^[p]odman build\\|[/]podman build\\|^[s]leep 4242' || true"
+    script += "kill $pid; wait $pid; echo rc $?\n"
+    script += "ps -eo args | grep -c '^[p]odman build\\|[/]podman build\\|^[s]leep 4242' || true"
     done = agent.sh(f"set +e\n{script}")
     assert done.stdout.split()[-3:] == ["rc", "143", "0"], done.stdout + done.stderr
