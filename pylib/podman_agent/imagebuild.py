@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import events, sbom
+from podman_agent import events, process, sbom
 from podman_agent.buildoptions import BuildOptions
 from podman_agent.errors import PodmanAgentError
 from podman_agent.reference import Reference
@@ -103,20 +103,26 @@ class ImageBuild:
         outcomes: dict[str, Outcome] = {}
         running: dict[Future[Outcome], str] = {}
         with ThreadPoolExecutor(max(1, self._settings.jobs)) as pool:
-            while graph.is_active():
-                for name in graph.get_ready():
-                    broken = [o for x in by_name[name].links if (o := outcomes[x]).status != "ok"]
-                    if broken:
-                        why = f"it needs {broken[0].target}, which was not built"
-                        skipped = Outcome(name, "skipped", 0, error=why)
-                        outcomes[name] = skipped
+            try:
+                while graph.is_active():
+                    for name in graph.get_ready():
+                        broken = [o for x in by_name[name].links if (o := outcomes[x]).status != "ok"]
+                        if broken:
+                            why = f"it needs {broken[0].target}, which was not built"
+                            skipped = Outcome(name, "skipped", 0, error=why)
+                            outcomes[name] = skipped
+                            graph.done(name)
+                            continue
+                        running[pool.submit(self._one, by_name[name], name in wanted)] = name
+                    for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                        name = running.pop(future)
+                        outcomes[name] = future.result()
                         graph.done(name)
-                        continue
-                    running[pool.submit(self._one, by_name[name], name in wanted)] = name
-                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                    name = running.pop(future)
-                    outcomes[name] = future.result()
-                    graph.done(name)
+            except BaseException:
+                # Ctrl-C and SIGTERM reach this thread only, podman runs in the others.
+                pool.shutdown(wait=False, cancel_futures=True)
+                process.end_all()
+                raise
         return [outcomes[t.name] for t in targets]
 
     def _one(self, target: Target, wanted: bool) -> Outcome:

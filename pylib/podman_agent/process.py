@@ -24,6 +24,16 @@ _COLUMNS = 250  # podman shortens its progress lines to the terminal
 _GRACE = 10.0
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_all() -> None:
+    """End every command that another thread is running: their `run` then returns."""
+    for child in tuple(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+
+
 @dataclass(frozen=True)
 class Finished:
     """Exit code and the whole output."""
@@ -120,9 +130,11 @@ def _ended(child: subprocess.Popen[bytes]) -> Iterator[None]:
     The whole group gets the signal: it is podman's helper process that kills a build step's
     container (`runUsingRuntime` in https://github.com/containers/buildah/blob/main/run_common.go).
     """
+    _running.add(child)
     try:
         yield
     finally:
+        _running.discard(child)
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGTERM)
             try:

@@ -175,6 +175,16 @@ def test_senseless_arguments_are_one_line_and_an_exit_code(argv, code, message, 
     assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
+FAKE = """#!{python}
+import sys, os
+with open("{log}", "a") as f:
+    print(*sys.argv[1:], sep="\\x1f", file=f)
+if "--version" in sys.argv:
+    print("podman version {version}")
+    sys.exit()
+"""
+
+
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     """A podman that writes its argv down and fails or succeeds as told."""
@@ -182,10 +192,8 @@ def fake(tmp_path, monkeypatch):
     def make(script: str) -> Engine:
         program = tmp_path / "bin/podman"
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!{sys.executable}\nimport sys, os\nwith open({str(tmp_path / 'argv')!r}, 'a') as f:\n"
-                           f"    print(*sys.argv[1:], sep='\\x1f', file=f)\n"
-                           f"if '--version' in sys.argv: print('podman version {script.split(maxsplit=1)[0]}'); sys.exit()\n"
-                           + " ".join(script.split(" ")[1:]))  # fmt: skip
+        version, _, rest = script.partition(" ")
+        program.write_text(FAKE.format(python=sys.executable, log=tmp_path / "argv", version=version) + rest)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         return Engine()
@@ -202,9 +210,8 @@ def test_podmans_own_retry_is_off_where_it_can_be(fake, tmp_path, version, flag)
 
 
 def test_a_failure_keeps_podmans_exit_code_and_its_last_error_without_secrets(fake):
-    engine = fake(
-        "5.4.2 print('Error: first', file=sys.stderr); print('Error: GET https://u:hunter2@r/: no', file=sys.stderr); sys.exit(42)"
-    )
+    said = "Error: first\\nError: GET https://u:hunter2@r/: no"
+    engine = fake(f"5.4.2 print('{said}', file=sys.stderr); sys.exit(42)")
     with pytest.raises(Exception, match=r"run x: GET https://\*\*\*\*@r/: no") as caught:
         engine.run("x")
     assert caught.value.exit_code == 42
