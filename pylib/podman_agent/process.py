@@ -11,7 +11,9 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import EngineMissingError
@@ -30,8 +32,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 def end_all() -> None:
     """End every command that another thread is running: their `run` then returns."""
     for child in tuple(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
+        _end(child)
 
 
 @dataclass(frozen=True)
@@ -125,23 +126,63 @@ def run(
 
 @contextlib.contextmanager
 def _ended(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the child whatever ends us: a timeout, Ctrl-C, an error of a listener.
-
-    The whole group gets the signal: it is podman's helper process that kills a build step's
-    container (`runUsingRuntime` in https://github.com/containers/buildah/blob/main/run_common.go).
-    """
+    """End the child whatever ends us: a timeout, Ctrl-C, an error of a listener."""
     _running.add(child)
     try:
         yield
     finally:
         _running.discard(child)
         if child.poll() is None:
-            os.killpg(child.pid, signal.SIGTERM)
-            try:
-                child.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a command with all it started.
+
+    Podman alone would leave a build step running: it is its helper process that kills the step's
+    container (`runUsingRuntime` in https://github.com/containers/buildah/blob/main/run_common.go).
+    """
+    family = _family(child.pid)
+    _signal(family, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_GRACE)
+    deadline = time.monotonic() + _GRACE / 2
+    while time.monotonic() < deadline and _alive(family):
+        time.sleep(0.05)
+    _signal(_alive(family), signal.SIGKILL)
+    child.wait()
+
+
+def _family(pid: int) -> dict[int, str]:
+    """Give a process and its descendants, each with its start time: a number may be used again."""
+    parents: dict[int, tuple[int, str]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = (int(fields[1]), fields[19])
+    found = {pid: parents[pid][1]} if pid in parents else {}
+    grown = True
+    while grown:
+        more = {p: start for p, (parent, start) in parents.items() if parent in found}
+        grown = not more.keys() <= found.keys()
+        found.update(more)
+    return found
+
+
+def _alive(family: Mapping[int, str]) -> dict[int, str]:
+    found = {}
+    for pid, start in family.items():
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            if fields[19] == start and fields[0] != "Z":
+                found[pid] = start
+    return found
+
+
+def _signal(family: Mapping[int, str], number: signal.Signals) -> None:
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _lines(descriptor: int) -> Iterator[str]:
