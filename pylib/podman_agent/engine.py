@@ -156,7 +156,7 @@ class Engine(PodmanCli):
 
     def _verified(self, there: Reference, sent: str) -> Manifest:
         *_, (registry, place) = endpoints(there, self.access, self.policy)
-        found = registry.manifest(place.repository, there.tag or sent)
+        found = registry.manifest(place.repository, place.version)
         if found is None or found.digest != sent:
             has = found.digest if found else "no such manifest"
             msg = f"push {there} is not what the registry has"
@@ -204,24 +204,26 @@ class Engine(PodmanCli):
         """
         start, end = Reference.parse(source), Reference.parse(destination)
         what = f"copy {start} to {end}"
-        *_, (registry, place) = endpoints(start, self.access, self.policy)
         flags = [f for f in self.access.flags() if f.startswith("--authfile")]
         for side, reference in (("src", start), ("dest", end)):
             *_, (there, _) = endpoints(reference, self.access, self.policy)
             flags += [f"--{side}-tls-verify=false"] if there.insecure else []
             flags += [f"--{side}-cert-dir={self.access.cert_dir}"] if self.access.cert_dir else []
         argv = ["skopeo", "copy", "--all", "--preserve-digests", "--retry-times=0", *flags]
-        argv += [f"docker://{start}", f"docker://{end}"]
+        with tempfile.TemporaryDirectory(prefix="podman-agent-") as scratch:
+            digest = Path(scratch, "digest")
+            argv += [f"--digestfile={digest}", f"docker://{start}", f"docker://{end}"]
 
-        def attempt() -> None:
-            done = process.run(argv, on_line=self._line(str(end)), timeout=self.policy.attempt_timeout)
-            self._judge(done, what, end)
+            def attempt() -> None:
+                limit = self.policy.attempt_timeout
+                done = process.run(argv, on_line=self._line(str(end)), timeout=limit)
+                self._judge(done, what, end)
 
-        with self._timed() as seconds:
-            _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
-        found = registry.manifest(place.repository, place.version)
-        digest = self._verified(end, found.digest if found else "").digest
-        return CopyResult(str(start), str(end), digest, seconds(), attempts)
+            with self._timed() as seconds:
+                _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
+                sent = digest.read_text().strip()
+        found = self._verified(end, sent).digest
+        return CopyResult(str(start), str(end), found, seconds(), attempts)
 
     def tag(self, image: str, *names: str) -> None:
         """Give an image more names."""

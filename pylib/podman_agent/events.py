@@ -49,6 +49,11 @@ _LAYER = re.compile(
 _UNITS = {"b": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
+def plain(line: str) -> str:
+    """Give a line without the control characters of progress bars."""
+    return _CONTROL.sub("", line).rstrip()
+
+
 def parse(line: str, what: str) -> Event:
     """Read one line of podman's output.
 
@@ -56,7 +61,7 @@ def parse(line: str, what: str) -> Event:
         line: With or without the control characters of its progress bars.
         what: The image or target it belongs to.
     """
-    text = _CONTROL.sub("", line).rstrip()
+    text = plain(line)
     if match := _STEP.match(text):
         return Event("step", what, text, step=int(match[1]), steps=int(match[2]))
     if match := _LAYER.match(text):

@@ -132,7 +132,7 @@ class ImageBuild:
         try:
             build = self._engine.build(self._options(target))
             self._built[target.name] = build
-            if wanted and (self._settings.push or _pushes(target)):
+            if wanted and self._pushes(target):
                 for tag in build.tags:
                     pushes.append(self._engine.push(tag, manifest=build.manifest))  # noqa: PERF401 - keeps what was pushed before one fails
             if self._settings.sbom:
@@ -171,10 +171,14 @@ class ImageBuild:
             target=target.target,
             secrets=target.secret,
             cache_from=self._caches(target, target.cache_from),
-            cache_to=self._caches(target, target.cache_to) if settings.push else (),
+            cache_to=self._caches(target, target.cache_to) if self._pushes(target) else (),
             timestamp=settings.timestamp,
             options=tuple(_flags(target)),
         )
+
+    def _pushes(self, target: Target) -> bool:
+        outputs = ("type=registry", "push=true")
+        return self._settings.push or any(x in o for o in target.output for x in outputs)
 
     def _context(self, value: str) -> str:
         if not value.startswith("target:"):
@@ -183,7 +187,7 @@ class ImageBuild:
 
     def _caches(self, target: Target, entries: Sequence[str]) -> tuple[str, ...]:
         """Give podman's plain repositories for buildx's cache entries."""
-        found = [self._settings.cache] if self._settings.cache else []
+        found = [Reference.parse(c).name for c in (self._settings.cache,) if c]
         for entry in entries:
             fields = dict(f.partition("=")[::2] for f in next(csv.reader([entry])))
             kind = fields.get("type", "registry")
@@ -193,10 +197,6 @@ class ImageBuild:
             else:
                 self._say(target.name, f"cache of type {kind} is buildkit's own: ignored")
         return tuple(dict.fromkeys(found))
-
-
-def _pushes(target: Target) -> bool:
-    return any("type=registry" in o or "push=true" in o for o in target.output)
 
 
 def _file(context: str, dockerfile: str) -> str | None:

@@ -127,7 +127,7 @@ class PodmanCli:
         raise error
 
     def _error(self, done: process.Finished, what: str) -> EngineError:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        lines = [text for line in done.stderr.splitlines() if (text := events.plain(line))]
         said = [i for i, line in enumerate(lines) if line.startswith(("Error: ", "time="))]
         last = " ".join(lines[said[-1] :]) if said else (lines or [f"exit code {done.returncode}"])[-1]
         if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way

@@ -94,6 +94,7 @@ class FaultProxy:
         token = secrets.token_urlsafe(16)
         with self.lock:
             self.tokens[token] = self.token_uses
+            self.token_uses = 10**9  # only the first one expires early
         return token
 
     def admits(self, header: str) -> bool:

@@ -180,10 +180,10 @@ def test_netrc_does_not_replace_the_credentials_podman_would_use(tmp_path, monke
 def test_token_auth_and_a_token_that_expires(token_proxy, image):
     access = Access(insecure=True, credentials=Credentials(USER, PASSWORD))
     registry = Registry(token_proxy.address, access)
-    token_proxy.reset(token_uses=1)
-    for _ in range(3):
+    token_proxy.reset(token_uses=2)
+    for _ in range(4):
         assert registry.digest("team/x", "1") == image[0]
-    assert sum("/token" in line for line in token_proxy.seen) == 3
+    assert sum("/token" in line for line in token_proxy.seen) == 2
     wrong = Access(insecure=True, credentials=Credentials(USER, "not-the-password"))
     with pytest.raises(EngineError, match="401 Unauthorized") as caught:
         Registry(token_proxy.address, wrong).digest("team/x", "1")
