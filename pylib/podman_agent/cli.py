@@ -24,6 +24,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drain": ("podman_agent.commands.drain", "end builds and containers before the pod ends"),
     "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),
     "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
+    "build": ("podman_agent.commands.build", "build, tag, push and verify images"),
+    "push": ("podman_agent.commands.push", "push images and verify their digests"),
+    "pull": ("podman_agent.commands.pull", "pull images, with retries"),
+    "login": ("podman_agent.commands.login", "log in to a registry; no password in argv"),
+    "wait-registry": ("podman_agent.commands.wait_registry", "wait until a registry answers"),
+    "copy": ("podman_agent.commands.copy", "copy an image from registry to registry"),
 }
 
 

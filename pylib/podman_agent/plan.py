@@ -36,6 +36,10 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "GRAPHROOT": ANY,  # a graphroot of the caller's own: no store is claimed
     "CACHE_KEY": ANY,
     "STATE_DIR": ANY,
+    "RETRY_ATTEMPTS": ANY,  # retry.Policy reads these four
+    "RETRY_MAX_WAIT": ANY,
+    "RETRY_DEADLINE": ANY,
+    "RETRY_TIMEOUT": ANY,
 }
 # what podman asks for when nothing else is said: pkg/specgen and common/pkg/config (v5.4.2)
 PODMAN_NOFILE = 1048576

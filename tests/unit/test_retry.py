@@ -1,0 +1,113 @@
+"""Retries happen for what passes by itself, and nothing here ever sleeps."""
+
+import logging
+
+import pytest
+from podman_agent import retry
+from podman_agent.errors import ConfigError, EngineError, TransientError
+from podman_agent.retry import Policy, RetryableError
+
+PING = "pinging container registry r.example:500: "
+TRANSIENT = {
+    PING + 'Get "http://r.example:500/v2/": dial tcp 10.0.0.1:500: connect: connection refused': ("connection refused"),
+    "writing blob: Patch: read tcp 10.0.0.1:5->10.0.0.2:500: connection reset by peer": ("connection reset by peer"),
+    "received unexpected HTTP status: 503 Service Unavailable": "503 Service Unavailable",
+    "received unexpected HTTP status: 500 Internal Server Error": "500 Internal Server Error",
+    "uploading layer chunked: StatusCode: 502, <html>": "502",
+    "StatusCode: 504": "504",
+    "StatusCode: 408, slow": "408",
+    "StatusCode: 425, early": "425",
+    "toomanyrequests: You have reached your pull rate limit": "429 Too Many Requests",
+    "happened during read: unexpected EOF": "unexpected EOF",
+    'Get "https://r/v2/": net/http: TLS handshake timeout': "TLS handshake",
+    'Put "https://r/v2/x": EOF': "connection lost",
+    "dial tcp: lookup r on 10.0.0.10:53: read udp: i/o timeout": "timeout",
+    "context deadline exceeded (Client.Timeout exceeded while awaiting headers)": "timeout",
+    "digest invalid: provided digest did not match uploaded content": "corrupted on the way",
+}
+NEVER = {
+    "unauthorized: authentication required": "unauthorized",
+    "checking push permissions: 403 Forbidden": "denied",
+    "denied: requested access to the resource is denied": "denied",
+    "reading manifest 1 in r.example/team/x: manifest unknown": "not found",
+    'parsing reference "r/UP:1": repository name must be lowercase': "name invalid",
+    'building at STEP "RUN curl x": while running runtime: exit status 22': ("the build's own command failed"),
+    # The user's own command may well print a 503 or a refused connection.
+    'building at STEP "RUN echo 503 connection refused; false": exit status 1': ("the build's own command failed"),
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority": ("certificate not trusted"),
+    "dial tcp: lookup nosuch.invalid on 10.0.0.10:53: no such host": "unknown host",
+    "write /var/lib/containers/x: no space left on device": "disk full",
+    "blob sha256:4295035004295035000429503500 is strange": None,
+}
+
+
+@pytest.mark.parametrize(("message", "cause"), TRANSIENT.items())
+def test_what_passes_by_itself_is_transient(message, cause):
+    assert retry.classify(message) == retry.Verdict(transient=True, cause=cause)
+
+
+@pytest.mark.parametrize(("message", "cause"), NEVER.items())
+def test_what_stays_wrong_is_not_tried_again(message, cause):
+    assert retry.classify(message) == retry.Verdict(transient=False, cause=cause or message)
+
+
+def failing(times, error=None):
+    left = [error or RetryableError("503 Service Unavailable")] * times
+    return lambda: (_ for _ in ()).throw(left.pop()) if left else "done"
+
+
+def test_the_attempts_are_counted_and_each_failure_is_one_log_line(caplog):
+    with retry.testing() as waits, caplog.at_level(logging.WARNING):
+        assert retry.call(failing(2), "push x", Policy()) == ("done", 3)
+    assert len(waits) == 2
+    assert [r.message.split("; next in")[0] for r in caplog.records] == [
+        "push x: attempt 1 of 5 failed: 503 Service Unavailable",
+        "push x: attempt 2 of 5 failed: 503 Service Unavailable",
+    ]
+
+
+def test_waits_grow_are_jittered_and_bounded():
+    runs = []
+    for _ in range(20):
+        with retry.testing() as waits, pytest.raises(TransientError):
+            retry.call(failing(99), "x", Policy(attempts=9, first_wait=1, max_wait=20), id)
+        runs.append(waits)
+    assert all(w <= min(20, 2**i) for waits in runs for i, w in enumerate(waits))
+    assert len({tuple(w) for w in runs}) == 20
+    assert max(w[5] for w in runs) > 4
+
+
+def test_retry_after_is_honoured_up_to_the_bound():
+    with retry.testing() as waits:
+        retry.call(failing(1, RetryableError("429", retry_after=17)), "x", Policy(), id)
+        retry.call(failing(1, RetryableError("429", retry_after=999)), "x", Policy(), id)
+    assert waits == [17, 60]
+
+
+def test_no_attempt_starts_after_the_deadline():
+    policy = Policy(attempts=1000, max_wait=50, deadline=120)
+    with retry.testing() as waits, pytest.raises(TransientError, match=r"3 attempts in 100 s: 429"):
+        retry.call(failing(99, RetryableError("429", retry_after=50)), "pull x", policy, id)
+    assert waits == [50, 50]
+
+
+def test_other_errors_pass_through_at_once():
+    with retry.testing() as waits, pytest.raises(EngineError):
+        retry.call(failing(1, EngineError("denied")), "x", Policy())
+    assert waits == []
+
+
+def test_giving_up_names_what_was_tried_and_the_last_cause():
+    error = RetryableError("unexpected EOF", why="copying blob: unexpected EOF")
+    with retry.testing(), pytest.raises(TransientError) as caught:
+        retry.call(failing(9, error), "push x", Policy(attempts=2, max_wait=0), id)
+    assert str(caught.value) == "push x failed after 2 attempts in 0 s: copying blob: unexpected EOF"
+    assert caught.value.exit_code == 75
+
+
+def test_the_policy_comes_from_the_environment():
+    env = {"PODMAN_AGENT_RETRY_ATTEMPTS": "2", "PODMAN_AGENT_RETRY_MAX_WAIT": "0"}
+    assert Policy.from_env(env) == Policy(attempts=2, max_wait=0)
+    for bad in ({"PODMAN_AGENT_RETRY_ATTEMPTS": "x"}, {"PODMAN_AGENT_RETRY_ATTEMPTS": "0"}):
+        with pytest.raises(ConfigError, match="PODMAN_AGENT_RETRY_ATTEMPTS"):
+            Policy.from_env(bad)
