@@ -21,10 +21,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "pylib"))
 import pods
 
 from podman_agent.store import gc, layout
+from podman_agent.store.content import Content
+from podman_agent.store.locks import locked
 from podman_agent.store.verify import verify
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ LONGEST_LIFE = 3.0
 
 def kill_loop(
     volume: Path,
-    work: Path,
+    address: str,
     *,
     mode: str,
     kills: int,
@@ -53,7 +54,7 @@ def kill_loop(
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
-        pod = pods.worker(volume, work, mode, "check-then-load")
+        pod = pods.Worker(volume, address, mode, "check-then-load")
         timer: threading.Timer | None = None
         for line in pod.lines():
             word, _, rest = line.partition(" ")
@@ -75,9 +76,9 @@ def kill_loop(
     return done, failures, load
 
 
-def unkilled(volume: Path, work: Path, mode: str) -> None:
+def unkilled(volume: Path, address: str, mode: str) -> None:
     """One pod that does the same work and ends by itself, for the size to compare with."""
-    pod = pods.worker(volume, work, mode, "mixed", "8")
+    pod = pods.Worker(volume, address, mode, "mixed", "8")
     for _ in pod.lines():
         pass
     pod.wait()
@@ -91,9 +92,6 @@ def damage(volume: Path) -> list[str]:
 
 def keep_only_base(volume: Path) -> None:
     """Drop work images, so that sizes compare like with like."""
-    from podman_agent.store.content import Content
-    from podman_agent.store.locks import locked
-
     for store in layout.all_stores(volume):
         with locked(store.lock) as free:
             assert free, f"{store.name} is still locked"
@@ -117,11 +115,11 @@ def main() -> int:
         layout.remove(path)
         path.mkdir()
     started = time.monotonic()
-    with pods.registry(args.work):
+    with pods.registry(args.work) as registry:
         kills, failures, load = kill_loop(
-            volume, args.work, mode=args.mode, kills=args.kills, seconds=60 * args.minutes
+            volume, registry.address, mode=args.mode, kills=args.kills, seconds=60 * args.minutes
         )
-        unkilled(twin, args.work, args.mode)
+        unkilled(twin, registry.address, args.mode)
     found = damage(volume)
     before = gc.usage([volume])
     outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []

@@ -18,10 +18,9 @@ import uuid
 from pathlib import Path
 
 VOLUME = Path("/var/lib/containers")
-REGISTRY = os.environ.get("SOAK_REGISTRY", "127.0.0.1:5400")
+REGISTRY = os.environ["SOAK_REGISTRY"]
 BASE = f"{REGISTRY}/soak/base:1"
 OTHER = f"{REGISTRY}/soak/other:1"
-RUN = ["--network", "host", "--rm"]
 
 
 def say(*words: object) -> None:
@@ -29,27 +28,16 @@ def say(*words: object) -> None:
 
 
 def setup(mode: str) -> None:
-    """Write the configuration the agent's plan would: storage.conf and TMPDIR."""
-    graphroot, tmp = VOLUME / "storage", Path("/var/tmp")
+    """Tell the agent's plan which graphroot this pod has: claimed as the agent does, or the seed's."""
+    graphroot = VOLUME / "storage"
     if mode == "claim":
         from podman_agent.store import claim
 
         started = time.perf_counter()
-        ours = claim(
-            VOLUME,
-            key=os.environ.get("PODMAN_AGENT_CACHE_KEY"),
-            env=os.environ,
-            legacy=VOLUME / "storage",
-        )
-        graphroot, tmp = ours.graphroot, ours.tmp or tmp
+        ours = claim(VOLUME, key=None, env=os.environ, legacy=graphroot)
+        graphroot = ours.graphroot
         say(f"CLAIMED {1000 * (time.perf_counter() - started):.0f} ms", ours.note, "|", ours.message)
-    conf = Path("/etc/containers/soak-storage.conf")
-    conf.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{graphroot}"\n'
-        'runroot = "/run/containers/storage"\n',
-        encoding="utf-8",
-    )
-    os.environ |= {"CONTAINERS_STORAGE_CONF": str(conf), "TMPDIR": str(tmp)}
+    os.environ |= {"PODMAN_AGENT_GRAPHROOT": str(graphroot), "PODMAN_AGENT_INSECURE_REGISTRIES": REGISTRY}
 
 
 def podman(*argv: str, stdin: str = "") -> tuple[int, str]:
@@ -73,7 +61,7 @@ def check() -> None:
     name = f"localhost/soak-check:{nonce}"
     must("build", "--pull=missing", "-q", "-t", name, "-",
          stdin=f"FROM {BASE}\nRUN echo {nonce} > /nonce && cd / && sha256sum -c -s /sums\n")
-    text = must("run", *RUN, name, "sh", "-c", "cat /nonce; cd / && sha256sum -c -s /sums && echo ok")
+    text = must("run", "--rm", name, "sh", "-c", "cat /nonce; cd / && sha256sum -c -s /sums && echo ok")
     if text.split() != [nonce, "ok"]:
         raise RuntimeError(f"wrong image: {text!r}")
     must("rmi", "-f", name)
@@ -93,10 +81,10 @@ def random_operation(pick: random.Random) -> None:
         must("pull", "-q", OTHER)
     elif kind == "push":
         podman("tag", BASE, tag)
-        must("push", "-q", "--tls-verify=false", tag)
+        must("push", "-q", tag)
     elif kind == "commit":
         name = f"c{uuid.uuid4().hex[:8]}"
-        must("run", "--network", "host", "--name", name, BASE, "sh", "-c", "date > /now")
+        must("run", "--name", name, BASE, "sh", "-c", "date > /now")
         must("commit", "-q", name, tag)
         must("rm", "-f", name)
     elif kind == "rmi":
@@ -132,7 +120,7 @@ def mixed(rounds: int) -> int:
             name = f"localhost/soak-mixed:{nonce}"
             must("build", "--pull=missing", "-q", "-t", name, "-", stdin=(
                 f"FROM {BASE}\nRUN echo {pick.randrange(5)} > /cached\nRUN echo {nonce} > /nonce\n"))
-            text = must("run", *RUN, name, "cat", "/nonce")
+            text = must("run", "--rm", name, "cat", "/nonce")
             if text.strip() != nonce:
                 raise RuntimeError(f"wrong image: {text!r}")
             must("rmi", "-f", name)

@@ -167,7 +167,22 @@ class Content:
                 found = -1
             if found != size:
                 return f"its {name.partition('-')[0]} is torn" if found >= 0 else f"no {name}"
-        return ""
+        return self._blob_fault(image) if self.top_layers(image) else ""
+
+    def _blob_fault(self, image: Record) -> str:
+        """Whether the record was cut off before manifest and configuration were added to it."""
+        names = image.get("big-data-names") or []
+        if "manifest" not in names:
+            return "no manifest"
+        if f"sha256:{image['id']}" in names:
+            return ""
+        try:
+            manifest = read_json(self.kind("images") / image["id"] / "manifest")
+        except DataError:
+            return "its manifest is torn"
+        config = manifest.get("config", {}).get("digest") if isinstance(manifest, dict) else None
+        # A manifest without configuration is of the old schema 1 and complete as it is.
+        return "" if config is None or config in names else "no configuration"
 
     def stored(self, image: str) -> float:
         """When an image came into this store (Unix seconds)."""

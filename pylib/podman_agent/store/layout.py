@@ -158,8 +158,9 @@ class Store:
 
     @property
     def tmp(self) -> Path:
-        """Room for image copies: TMPDIR of podman, on the volume."""
-        return self.path / "tmp"
+        """Room for image copies beside the graphroot: what the plan makes TMPDIR."""
+        root = self.graphroot
+        return root.with_name(f"{root.name}.tmp")
 
     @property
     def trash(self) -> Path:
@@ -194,7 +195,7 @@ class Store:
         """Take everything out of the graphroot; an adopted one may be the volume itself."""
         root = self.graphroot
         if root.is_dir():
-            self.discard(*(root / e.name for e in os.scandir(root) if e.name != HOME))
+            self.discard(*(root / e.name for e in os.scandir(root) if e.name != HOME), self.tmp)
 
 
 def remove(path: Path) -> None:
