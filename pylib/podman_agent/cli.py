@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # command -> (module, one-line help)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "cache": ("podman_agent.commands.cache", "list, verify, warm, collect and remove the stores of a cache volume"),
+    "gc": ("podman_agent.commands.gc", "free space on the cache volume, safe while pods use it"),
     "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
     "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
 }

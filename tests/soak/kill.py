@@ -124,10 +124,16 @@ def main() -> int:
     before = gc.usage([volume])
     outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []
     result = {
-        "mode": args.mode, "kills": kills, "seconds": round(time.monotonic() - started),
-        "failed_checks": len(failures), "failures": failures[:20],
-        "failed_operations_between": len(load), "between": sorted(set(load))[:20],
-        "damage": found, "bytes_before_gc": before, "bytes_after_gc": gc.usage([volume]),
+        "mode": args.mode,
+        "kills": kills,
+        "seconds": round(time.monotonic() - started),
+        "failed_checks": len(failures),
+        "failures": failures[:20],
+        "failed_operations_between": len(load),
+        "between": sorted(set(load))[:20],
+        "damage": found,
+        "bytes_before_gc": before,
+        "bytes_after_gc": gc.usage([volume]),
         "gc": [o.as_json() for o in outcomes],
     }
     if args.mode == "claim":

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 # 200 files in 5 layers, and the sums of all of them, so that one command compares every byte.
 DATA = "".join(
-    f"RUN mkdir -p /data/d{d}; for i in $(seq 40); do dd if=/dev/urandom of=/data/d{d}/$i bs=4k count=32 2>/dev/null; done\n"
+    f"RUN mkdir -p /data/d{d}; for i in $(seq 40); do"
+    f" dd if=/dev/urandom of=/data/d{d}/$i bs=4k count=32 2>/dev/null; done\n"
     for d in range(5)
 )
 BASE = "FROM {busybox}\n" + DATA + "RUN find /data -type f | xargs sha256sum > /sums\n"
@@ -56,10 +56,8 @@ class Worker:
     def __init__(self, volume: Path, address: str, *argv: str, env: dict[str, str] | None = None) -> None:
         self.name = f"store-soak-{uuid.uuid4().hex[:12]}"
         self.pidfile = volume.with_name(f"{self.name}.pid")
-        variables = {
-            **{"PYTHONPATH": "/pylib", "PYTHONDONTWRITEBYTECODE": "1", "HOSTNAME": self.name},
-            **{"SOAK_REGISTRY": address, **(env or {})},
-        }
+        variables = {"PYTHONPATH": "/pylib", "PYTHONDONTWRITEBYTECODE": "1", "HOSTNAME": self.name}
+        variables |= {"SOAK_REGISTRY": address, **(env or {})}
         mounts = {volume: "/var/lib/containers", ROOT / "pylib": "/pylib:ro", ROOT / "tests/soak": "/soak:ro"}
         self.process = subprocess.Popen(
             [outer.PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--privileged"]
@@ -67,8 +65,12 @@ class Worker:
             + [f"--env={k}={v}" for k, v in variables.items()]
             + [f"--volume={source}:{target}" for source, target in mounts.items()]
             + [outer.IMAGE, "python3", "/soak/worker.py", *argv],
-            env=outer.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            env=outer.ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def lines(self) -> Iterator[str]:
         """What the pod prints, line by line, until it ends."""
@@ -86,8 +88,3 @@ class Worker:
         code = self.process.wait(timeout=600)
         self.pidfile.unlink(missing_ok=True)
         return code
-
-
-def timed(started: float) -> float:
-    """Seconds since a moment of `time.monotonic`, to a tenth."""
-    return round(time.monotonic() - started, 1)

@@ -31,7 +31,7 @@ def setup(mode: str) -> None:
     """Tell the agent's plan which graphroot this pod has: claimed as the agent does, or the seed's."""
     graphroot = VOLUME / "storage"
     if mode == "claim":
-        from podman_agent.store import claim
+        from podman_agent.store import claim  # noqa: PLC0415 - the plain way must not need it
 
         started = time.perf_counter()
         ours = claim(VOLUME, key=None, env=os.environ, legacy=graphroot)
@@ -41,9 +41,7 @@ def setup(mode: str) -> None:
 
 
 def podman(*argv: str, stdin: str = "") -> tuple[int, str]:
-    done = subprocess.run(
-        ["podman", *argv], input=stdin, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = subprocess.run(["podman", *argv], input=stdin, capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -55,15 +53,26 @@ def must(*argv: str, stdin: str = "") -> str:
     return text
 
 
+def expect(text: str, *words: str) -> None:
+    if text.split() != list(words):
+        raise RuntimeError(f"wrong image: {text!r}")
+
+
 def check() -> None:
     """Build on the base image, run the result, and compare every file the base came with."""
     nonce = uuid.uuid4().hex
     name = f"localhost/soak-check:{nonce}"
-    must("build", "--pull=missing", "-q", "-t", name, "-",
-         stdin=f"FROM {BASE}\nRUN echo {nonce} > /nonce && cd / && sha256sum -c -s /sums\n")
+    must(
+        "build",
+        "--pull=missing",
+        "-q",
+        "-t",
+        name,
+        "-",
+        stdin=f"FROM {BASE}\nRUN echo {nonce} > /nonce && cd / && sha256sum -c -s /sums\n",
+    )
     text = must("run", "--rm", name, "sh", "-c", "cat /nonce; cd / && sha256sum -c -s /sums && echo ok")
-    if text.split() != [nonce, "ok"]:
-        raise RuntimeError(f"wrong image: {text!r}")
+    expect(text, nonce, "ok")
     must("rmi", "-f", name)
 
 
@@ -72,10 +81,18 @@ def random_operation(pick: random.Random) -> None:
     kind = pick.choice(["build", "build", "pull", "push", "commit", "rmi", "prune"])
     tag = f"{REGISTRY}/soak/work:{pick.randrange(4)}"
     if kind == "build":
-        must("build", "-q", "-t", tag, "-", stdin=(
-            f"FROM {BASE}\nRUN echo {uuid.uuid4()} > /a; for i in 1 2 3 4 5 6 7 8; do"
-            f" dd if=/dev/urandom of=/f$i bs=64k count=8 2>/dev/null; done\n"
-            f"RUN rm -rf /data/d1; echo {pick.randrange(3)} > /b\n"))
+        must(
+            "build",
+            "-q",
+            "-t",
+            tag,
+            "-",
+            stdin=(
+                f"FROM {BASE}\nRUN echo {uuid.uuid4()} > /a; for i in 1 2 3 4 5 6 7 8; do"
+                f" dd if=/dev/urandom of=/f$i bs=64k count=8 2>/dev/null; done\n"
+                f"RUN rm -rf /data/d1; echo {pick.randrange(3)} > /b\n"
+            ),
+        )
     elif kind == "pull":
         podman("rmi", "-f", OTHER)
         must("pull", "-q", OTHER)
@@ -118,11 +135,17 @@ def mixed(rounds: int) -> int:
                 must("pull", "-q", OTHER)
             nonce = uuid.uuid4().hex
             name = f"localhost/soak-mixed:{nonce}"
-            must("build", "--pull=missing", "-q", "-t", name, "-", stdin=(
-                f"FROM {BASE}\nRUN echo {pick.randrange(5)} > /cached\nRUN echo {nonce} > /nonce\n"))
+            must(
+                "build",
+                "--pull=missing",
+                "-q",
+                "-t",
+                name,
+                "-",
+                stdin=(f"FROM {BASE}\nRUN echo {pick.randrange(5)} > /cached\nRUN echo {nonce} > /nonce\n"),
+            )
             text = must("run", "--rm", name, "cat", "/nonce")
-            if text.strip() != nonce:
-                raise RuntimeError(f"wrong image: {text!r}")
+            expect(text, nonce)
             must("rmi", "-f", name)
             if number % 8 == 7:
                 must("system", "prune", "-f")

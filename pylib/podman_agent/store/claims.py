@@ -70,21 +70,25 @@ class _Settings:
             what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
             raise ConfigError(what)
         return cls(
-            limit=_number(env, "PODMAN_AGENT_CACHE_STORES", LIMIT, least=1),
-            wait=_number(env, "PODMAN_AGENT_CACHE_WAIT", 0, least=0),
+            limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
+            wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
             locks=lock_setting,
-            images=frozenset(
-                _full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()
-            ),
+            images=frozenset(_full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()),
             job=env.get("JOB_NAME", ""),
             owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
             flavour=flavour(),
         )
 
 
-def _number(env: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+def number_from(env: Mapping[str, str], name: str) -> int:
+    """The value of PODMAN_AGENT_CACHE_STORES or _WAIT, or its default.
+
+    Raises:
+        ConfigError: It is no whole number, or too small.
+    """
+    default, least = {"PODMAN_AGENT_CACHE_STORES": (LIMIT, 1), "PODMAN_AGENT_CACHE_WAIT": (0, 0)}[name]
     text = env.get(name) or str(default)
-    if not text.isdigit() or int(text) < least:
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
         what = f"{name}={text!r} is not a whole number of {least} or more"
         raise ConfigError(what)
     return int(text)
@@ -212,9 +216,7 @@ def space(volume: Path) -> Space:
 class _Claimer:
     """One claim; keeps what it has to say."""
 
-    def __init__(
-        self, volume: Path, directory: Path, legacy: Path, settings: _Settings, record: Path
-    ) -> None:
+    def __init__(self, volume: Path, directory: Path, legacy: Path, settings: _Settings, record: Path) -> None:
         self.volume, self.directory, self.legacy = volume, directory, legacy
         self.settings, self.record = settings, record
         self.messages: list[str] = []
@@ -325,8 +327,7 @@ class _Claimer:
         sources = [path for _, path in layout.sealed_generations(self.directory)[:1]]
         started = time.monotonic()
         brought = sum(
-            merge(s, store.graphroot, store.tmp)
-            for s in (*sources, *(sibling.graphroot for sibling in siblings))
+            merge(s, store.graphroot, store.tmp) for s in (*sources, *(sibling.graphroot for sibling in siblings))
         )
         took = time.monotonic() - started
         self.notes.append(f"new, {brought} images by hard links in {took:.2f} s")
@@ -385,8 +386,7 @@ class _Claimer:
 
             freed = layout.size_text(could_free(self.volume))
             self.messages.append(
-                f"the cache volume is nearly full, {room.text}:"
-                f" `podman-agent gc` could free about {freed}"
+                f"the cache volume is nearly full, {room.text}: `podman-agent gc` could free about {freed}"
             )
 
 

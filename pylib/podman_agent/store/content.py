@@ -131,9 +131,7 @@ class Content:
             self._sound[layer] = False  # a cycle is not sound either
             record = self.layers.get(layer)
             if record is None:
-                self._sound[layer] = any(
-                    (root / self.driver / layer).is_dir() for root in _SYSTEM_STORES
-                )
+                self._sound[layer] = any((root / self.driver / layer).is_dir() for root in _SYSTEM_STORES)
             else:
                 self._sound[layer] = (
                     not record.get("flags", {}).get("incomplete")

@@ -138,10 +138,7 @@ def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
     """Take images, and the layers only they used, out of a store whose lock the caller holds."""
     dropped = [content.images.pop(i) for i in images]
     gone = {
-        layer
-        for image in dropped
-        for top in content.top_layers(image)
-        for layer in content.chain(top)
+        layer for image in dropped for top in content.top_layers(image) for layer in content.chain(top)
     } - content.used_layers()
     for layer in gone:
         del content.layers[layer]

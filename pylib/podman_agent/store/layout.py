@@ -63,11 +63,7 @@ def keys(volume: Path) -> list[str]:
     home = volume / HOME
     if not home.is_dir():
         return []
-    return sorted(
-        e.name
-        for e in os.scandir(home)
-        if _KEY.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
-    )
+    return sorted(e.name for e in os.scandir(home) if _KEY.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
 
 def write_json(path: Path, value: object) -> None:

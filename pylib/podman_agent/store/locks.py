@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # File systems whose locks the node's own kernel keeps: all pods that can see the volume meet there.
-_LOCAL = frozenset(
-    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs", "overlay", "tmpfs")
-)
+_LOCAL = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs", "overlay", "tmpfs"))
 # Network file systems with a lock manager of their own, and the mount options that turn it off
 # (nfs(5) local_lock, nolock; mount.cifs(8) nobrl; https://docs.ceph.com/en/latest/cephfs/).
 _LOCKING = {

@@ -97,9 +97,7 @@ class _Merger:
                     self.new_layers[layer] = self.source.layers[layer]
         home = self.target.kind("images") / image["id"]
         shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(
-            self.source.kind("images") / image["id"], home, ignore=shutil.ignore_patterns(".tmp-*")
-        )
+        shutil.copytree(self.source.kind("images") / image["id"], home, ignore=shutil.ignore_patterns(".tmp-*"))
         self.new_images.append(image)
 
     def _link_layer(self, layer: str) -> None:
@@ -145,9 +143,7 @@ class _Merger:
             return 0
         old = self.target
         merged = Content(old.root, old.driver, dict(old.layers), dict(old.images))
-        merged.layers |= {
-            i: r for i, r in self.new_layers.items() if i in after.layers and after.sound(i)
-        }
+        merged.layers |= {i: r for i, r in self.new_layers.items() if i in after.layers and after.sound(i)}
         taken = {name for image in old.images.values() for name in image.get("names") or []}
         for image in self.new_images:
             if image["id"] in after.images and not merged.image_fault(image):

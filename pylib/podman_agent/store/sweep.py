@@ -48,14 +48,7 @@ class Swept:
     reset: str = ""
 
     def __bool__(self) -> bool:
-        return bool(
-            self.containers
-            or self.layers
-            or self.orphans
-            or self.temporary
-            or self.images
-            or self.reset
-        )
+        return bool(self.containers or self.layers or self.orphans or self.temporary or self.images or self.reset)
 
     @property
     def text(self) -> str:
@@ -132,20 +125,14 @@ def _sweep_records(
     faults = {i: f for i, r in content.images.items() if (f := content.image_fault(r))}
     for image, fault in faults.items():
         done.images[label(content.images.pop(image))] = fault
-    dead = {
-        c
-        for c, record in content.containers.items()
-        if keep_after is None or stamp(record) < keep_after
-    }
+    dead = {c for c, record in content.containers.items() if keep_after is None or stamp(record) < keep_after}
     dead_layers = {content.containers.pop(c).get("layer") for c in dead}
     used = content.used_layers()
     gone = {
         layer
         for layer, record in content.layers.items()
         if layer not in used
-        and (
-            layer in dead_layers or not content.sound(layer) or stamp(record) < unreferenced_before
-        )
+        and (layer in dead_layers or not content.sound(layer) or stamp(record) < unreferenced_before)
     }
     done.containers += len(dead)
     done.layers += len(gone - dead_layers)
@@ -191,12 +178,7 @@ def _sweep_directories(store: Store, content: Content, done: Swept) -> None:
 def _torn_overlay(content: Content) -> list[Path]:
     """Staged files of cut-off pulls and deletions, and short links to layers that are gone."""
     home = content.layer_home
-    found = [
-        entry
-        for name in ("staging", "tempdirs")
-        if (home / name).is_dir()
-        for entry in (home / name).iterdir()
-    ]
+    found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
     if (home / "l").is_dir():
         for entry in os.scandir(home / "l"):
             link = home / "l" / entry.name

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def warm(
-    volume: Path, key: str | None, images: Sequence[str], env: Mapping[str, str]
-) -> tuple[int, int]:
+def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
     """Add images to the key's sealed store by making its next generation.
 
     Images of the last generation stay; one named again is pulled again.
