@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pods
-
 from podman_agent.store import gc, layout
 from podman_agent.store.content import Content
 from podman_agent.store.locks import locked

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import pods
-
 from podman_agent.store import layout
 
 

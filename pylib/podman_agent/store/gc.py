@@ -131,7 +131,7 @@ def _tidy(store: Store, unnamed_before: float, outcome: Outcome) -> None:
             ]
             if old:
                 drop_images(store, content, old)
-                outcome.done.append(f"removed {len(old)} unnamed images")
+                outcome.done.append(f"removed {len(old)} unnamed image{'s' if len(old) > 1 else ''}")
 
 
 def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
