@@ -48,11 +48,14 @@ class Volume:
 
     def kill(self, ours: Claim) -> None:
         """What the end of a pod does to its holder."""
-        for pid in holders(self.root / "podman-agent" / ours.store):
-            process = os.pidfd_open(pid)
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-            select.select([process], [], [])  # readable when it has ended
-            os.close(process)
+        # The holder may have a child that deletes: all go, as in a container.
+        while found := holders(self.root / "podman-agent" / ours.store):
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    process = os.pidfd_open(pid)
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+                    select.select([process], [], [])  # readable when it has ended
+                    os.close(process)
 
 
 @pytest.fixture

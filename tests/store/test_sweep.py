@@ -87,8 +87,8 @@ def test_torn_temporary_files_and_staged_pulls_are_freed(store: Store, fabric: F
     (store.tmp / "container_images_storage123").write_text("half a blob")
     (store.tmp / "buildah-cache-0").mkdir()
     assert sweep(store, now=NOW).temporary == 1
-    assert os.listdir(fabric.root / "overlay/staging") == []
-    assert os.listdir(store.tmp) == ["buildah-cache-0"], "RUN --mount=type=cache must survive"
+    assert not list((fabric.root / "overlay/staging").iterdir())
+    assert [p.name for p in store.tmp.iterdir()] == ["buildah-cache-0"], "RUN --mount=type=cache must survive"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_an_image_that_cannot_be_used_is_dropped_and_named(store: Store, fabric:
 def test_torn_records_start_the_store_anew(store: Store, fabric: Fabric) -> None:
     (fabric.root / "overlay-layers/layers.json").write_text('[{"id": "ab')
     assert "layers.json is torn" in sweep(store, now=NOW).text
-    assert os.listdir(fabric.root) == []
+    assert not list(fabric.root.iterdir())
 
 
 def test_after_a_node_crash_only_young_layers_are_read_again(store: Store, fabric: Fabric) -> None:
