@@ -29,6 +29,17 @@ def holders(volume: Path) -> list[int]:
     return found
 
 
+def end(volume: Path) -> None:
+    """Kill holders and the children that delete for them, and wait until they are gone."""
+    while found := holders(volume):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                process = os.pidfd_open(pid)
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                select.select([process], [], [])  # readable when it has ended
+                os.close(process)
+
+
 class Volume:
     """A cache volume and the pods on it."""
 
@@ -48,14 +59,7 @@ class Volume:
 
     def kill(self, ours: Claim) -> None:
         """What the end of a pod does to its holder."""
-        # The holder may have a child that deletes: all go, as in a container.
-        while found := holders(self.root / "podman-agent" / ours.store):
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    process = os.pidfd_open(pid)
-                    signal.pidfd_send_signal(process, signal.SIGKILL)
-                    select.select([process], [], [])  # readable when it has ended
-                    os.close(process)
+        end(self.root / "podman-agent" / ours.store)
 
 
 @pytest.fixture
@@ -63,8 +67,7 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
     """An empty volume."""
     made = Volume(tmp_path)
     yield made
-    for pid in holders(made.root):
-        os.kill(pid, signal.SIGKILL)
+    end(made.root)
 
 
 @pytest.fixture
