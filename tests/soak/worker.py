@@ -2,6 +2,7 @@
 
     worker.py claim|plain check-then-load     until killed
     worker.py claim|plain mixed ROUNDS        then exits 0 when nothing failed
+    worker.py claim|plain shell SCRIPT        with its exit code
 
 ``claim`` claims a store as the agent does, ``plain`` is the seed's way: everybody on one graphroot.
 Each line on stdout is one event: ``CHECKED``, ``FAILED <what>: <podman's last line>``, ``DONE <n>``.
@@ -159,6 +160,8 @@ def mixed(rounds: int) -> int:
 def main() -> int:
     mode, what, *rest = sys.argv[1:]
     setup(mode)
+    if what == "shell":
+        return subprocess.run(["sh", "-ec", *rest], check=False).returncode
     if what == "mixed":
         return min(mixed(int(rest[0])), 100)
     check_then_load()
