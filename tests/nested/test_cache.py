@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.nested, pytest.mark.usefixtures("agent_image")]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address() -> Iterator[str]:
     """A registry with the base images of the soak tests."""
     with outer.scratch("cache-registry") as work, pods.registry(work) as registry:
         yield registry.address
@@ -110,10 +110,8 @@ def test_a_warm_image_is_built_on_by_a_new_key_without_a_pull(volume: Path, addr
     warm = "PYTHONPATH=/pylib python3 -m podman_agent.cli cache warm --key team"
     assert "team/sealed/1: 1 images" in shell(volume, address, f"{warm} {address}/soak/base:1")
     assert "team/sealed/2: 2 images" in shell(volume, address, f"{warm} {address}/soak/other:1")
-    text = shell(
-        volume, address, f"printf 'FROM {address}/soak/other:1\\nRUN sha256sum -c -s /sums\\n' | podman build --pull=never -",
-        PODMAN_AGENT_CACHE_KEY="team",
-    )  # fmt: skip
+    build = f"printf 'FROM {address}/soak/other:1\\nRUN sha256sum -c -s /sums\\n' | podman build --pull=never -"
+    text = shell(volume, address, build, PODMAN_AGENT_CACHE_KEY="team")
     assert "2 images by hard links" in text
     store = Store(volume / HOME / "team/0")
     layout.remove(volume / HOME / "team/sealed")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import outer
@@ -15,7 +16,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.nested
 HELLO = r"printf 'FROM busybox\nRUN echo \"hello world\"\n'"
@@ -35,8 +35,8 @@ def test_the_demo_runs_the_job_in_four_pods_and_compares_digests() -> None:
     assert [row[-1] for row in table] == ["-", "built", "cached", "built", "cached", "-"]
 
 
-def mounts() -> str:
-    return "".join(line for line in open("/proc/self/mounts") if str(outer.CACHE) in line)
+def mounts() -> list[str]:
+    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(outer.CACHE) in line]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -100,10 +100,13 @@ def test_healthcheck_shell_and_onbuild_are_kept(pod: Callable[..., outer.Pod]) -
     lines = ["FROM busybox", 'SHELL ["/bin/sh", "-e", "-c"]', "HEALTHCHECK CMD true", "ONBUILD RUN true"]
     with pod() as agent:
         done = agent.sh("docker build -t kept - <<'E'\n" + "\n".join(lines) + "\nE")
-        config = json.loads(agent.sh("docker image inspect kept").stdout)[0]
+        config = json.loads(agent.sh("skopeo inspect --config --raw containers-storage:localhost/kept").stdout)[
+            "config"
+        ]
     assert "not supported" not in done.stderr
-    assert config["HealthCheck"]["Test"] == ["CMD-SHELL", "true"]
-    assert config["Config"]["OnBuild"] == ["RUN true"]
+    assert config["Healthcheck"]["Test"] == ["CMD-SHELL", "true"]
+    assert config["OnBuild"] == ["RUN true"]
+    assert config["Shell"] == ["/bin/sh", "-e", "-c"]
 
 
 def test_containers_run_have_limits_and_are_listed_by_top(pod: Callable[..., outer.Pod]) -> None:
@@ -178,7 +181,7 @@ def test_the_state_is_made_again_after_a_restart_of_the_container(pod: Callable[
     """The same file system, another PID 1."""
     with pod() as agent:
         agent.sh("docker ps; cp /run/podman-agent/hot /var/lib/containers/hot-before")
-        outer.podman("restart", "-t", "0", f"{agent.name}-podman")
+        outer.podman("pod", "restart", agent.name)
         agent.sh("docker ps")
         after = agent.sh("cat /run/podman-agent/hot").stdout
     assert (volume / "hot-before").read_text() != after

@@ -35,7 +35,7 @@ def setup(mode: str) -> None:
         from podman_agent.store import claim  # noqa: PLC0415 - the plain way must not need it
 
         started = time.perf_counter()
-        ours = claim(VOLUME, key=None, env=os.environ, legacy=graphroot)
+        ours = claim(VOLUME, key=os.environ.get("PODMAN_AGENT_CACHE_KEY"), env=os.environ, legacy=graphroot)
         graphroot = ours.graphroot
         say(f"CLAIMED {1000 * (time.perf_counter() - started):.0f} ms", ours.note, "|", ours.message)
     os.environ |= {"PODMAN_AGENT_GRAPHROOT": str(graphroot), "PODMAN_AGENT_INSECURE_REGISTRIES": REGISTRY}
