@@ -35,6 +35,10 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "VOLUME": ANY,  # where the cache volume is mounted
     "GRAPHROOT": ANY,  # a graphroot of the caller's own: no store is claimed
     "CACHE_KEY": ANY,
+    "CACHE_STORES": ANY,  # how many stores a key may have
+    "CACHE_WAIT": ANY,  # seconds to wait for a store when all are taken
+    "CACHE_LOCKS": ("auto", "trust", "never"),  # whether locks on the volume hold across nodes
+    "CACHE_IMAGES": ANY,  # images the job builds from: the store that has them is preferred
     "STATE_DIR": ANY,
     "RETRY_ATTEMPTS": ANY,  # retry.Policy reads these four
     "RETRY_MAX_WAIT": ANY,

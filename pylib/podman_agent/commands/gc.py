@@ -1,0 +1,86 @@
+"""``podman-agent gc``: free space on the cache volume, in stores that no pod holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import UsageError, VolumeError
+from podman_agent.store import gc, layout
+from podman_agent.store.claims import number_from
+
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULT_VOLUME = "/var/lib/containers"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
+_AGE = re.compile(r"(\d+)([smhd])")
+
+
+def volume_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what all cache commands take."""
+    default = os.environ.get("PODMAN_AGENT_VOLUME") or DEFAULT_VOLUME
+    parser.add_argument("--volume", type=Path, default=Path(default), help="the cache volume (default: %(default)s)")
+    parser.add_argument("--key", help="only this cache key (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of garbage collection."""
+    volume_arguments(parser)
+    parser.add_argument("--budget", help="what each key may use on disk, such as 40G or 500Mi (default: no limit)")
+    parser.add_argument(
+        "--age", default="14d", help="stores and unnamed images unused for longer go, such as 36h or 14d"
+    )
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``40G`` (decimal) or ``500Mi`` (binary).
+
+    Raises:
+        UsageError: The text is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        what = f"{text!r} is not a size"
+        raise UsageError(what, fix="write 40G, 500Mi or a number of bytes")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+
+
+def parse_age(text: str) -> float:
+    """Seconds of ``90s``, ``30m``, ``36h`` or ``14d``.
+
+    Raises:
+        UsageError: The text is no age.
+    """
+    match = _AGE.fullmatch(text.strip())
+    if not match:
+        what = f"{text!r} is not an age"
+        raise UsageError(what, fix="write 90s, 30m, 36h or 14d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect, and say what was freed."""
+    policy = gc.Policy(
+        budget=parse_size(args.budget) if args.budget else None,
+        age=parse_age(args.age),
+        limit=number_from(os.environ, "PODMAN_AGENT_CACHE_STORES"),
+    )
+    try:
+        outcomes = gc.collect(args.volume, policy, args.key)
+    except OSError as error:
+        what = f"cannot collect garbage on {args.volume}"
+        raise VolumeError(what, error.strerror or "", "run it as the user that owns the stores") from error
+    if args.json:
+        print(json.dumps([o.as_json() for o in outcomes], indent=1))
+        return 0
+    for outcome in outcomes:
+        did = ", ".join(outcome.done) or outcome.skipped or "nothing to do"
+        print(f"{outcome.store}: {did}" + (f" ({layout.size_text(outcome.freed)} freed)" if outcome.done else ""))
+    print(f"freed {layout.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
+    return 0

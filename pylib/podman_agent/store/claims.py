@@ -1,0 +1,401 @@
+"""Claim a store for this container: the warmest free one, else a new one that starts warm.
+
+Runs once per container start, under the plan's own lock, before anything is decided; standard
+library only. What a claim costs is measured by ``tests/soak/claim_cost.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from podman_agent.errors import ConfigError, DataError, VolumeError
+from podman_agent.store import layout, locks
+from podman_agent.store.content import image_names
+from podman_agent.store.layout import Store
+from podman_agent.store.merge import merge
+from podman_agent.store.sweep import Swept, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUN = Path("/run/podman-agent")
+LIMIT = 8
+_CAP_SYS_ADMIN = 21  # capabilities(7)
+_JOBS_KEPT = 50
+_LOW_SPACE = 0.05
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A store that is this container's own until it dies.
+
+    Attributes:
+        graphroot: The directory to be podman's graphroot.
+        additional: Read-only additional image stores; empty, for base images come by hard links.
+        note: A line for the reasons of the plan.
+        message: A line for stderr; empty when there is nothing to say.
+        tmp: A directory for image copies (TMPDIR), on the same volume.
+        store: The store as ``podman-agent cache ls`` names it.
+        alive: The FIFO whose reader is the holder of the lock, see `locks.alive`.
+    """
+
+    graphroot: Path
+    additional: tuple[Path, ...] = ()
+    note: str = ""
+    message: str = ""
+    tmp: Path | None = None
+    store: str = ""
+    alive: str = ""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    limit: int
+    wait: float
+    locks: str
+    images: frozenset[str]
+    job: str
+    owner: str
+    flavour: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> _Settings:
+        lock_setting = env.get("PODMAN_AGENT_CACHE_LOCKS") or "auto"
+        if lock_setting not in ("auto", "trust", "never"):
+            what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
+            raise ConfigError(what)
+        return cls(
+            limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
+            wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
+            locks=lock_setting,
+            images=frozenset(_full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()),
+            job=env.get("JOB_NAME", ""),
+            owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
+            flavour=flavour(),
+        )
+
+
+def number_from(env: Mapping[str, str], name: str) -> int:
+    """The value of PODMAN_AGENT_CACHE_STORES or _WAIT, or its default.
+
+    Raises:
+        ConfigError: It is no whole number, or too small.
+    """
+    default, least = {"PODMAN_AGENT_CACHE_STORES": (LIMIT, 1), "PODMAN_AGENT_CACHE_WAIT": (0, 0)}[name]
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        what = f"{name}={text!r} is not a whole number of {least} or more"
+        raise ConfigError(what)
+    return int(text)
+
+
+def _full_name(name: str) -> str:
+    """``busybox`` as podman stores it: ``docker.io/library/busybox:latest``."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        name = f"docker.io/library/{name}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        name = f"docker.io/{first}/{rest}"
+    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+
+
+def flavour(proc: Path = Path("/proc/self")) -> str:
+    """Which pods can use each other's stores.
+
+    In a user namespace overlay keeps its marks in ``user.overlay.*`` attributes instead of
+    ``trusted.overlay.*`` and files belong to shifted ids
+    (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
+    privileged pod is not the same thing to an unprivileged one.
+    """
+    status = dict(
+        line.partition(":")[::2]
+        for line in (proc / "status").read_text(encoding="ascii", errors="replace").splitlines()
+    )
+    whole = (proc / "uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
+    admin = int(status["CapEff"], 16) >> _CAP_SYS_ADMIN & 1
+    uid = int(status["Uid"].split()[1])
+    if uid or not admin:
+        return f"rootless-{uid}"
+    return "root" if whole else "userns"
+
+
+def claim(
+    volume: Path,
+    *,
+    key: str | None,
+    env: Mapping[str, str],
+    legacy: Path,
+    run: Path = RUN,
+) -> Claim:
+    """Claim a store on a cache volume until this container dies.
+
+    Args:
+        volume: The mounted cache volume.
+        key: PODMAN_AGENT_CACHE_KEY; None for the default key.
+        env: The environment: PODMAN_AGENT_CACHE_STORES (limit of stores per key, 8), _WAIT
+            (seconds to wait when all are taken, 0), _LOCKS (auto, trust, never), _IMAGES (names
+            the job builds from), JOB_NAME.
+        legacy: The plain graphroot from before; adopted as first store of the default key.
+        run: This container's own run directory.
+
+    Raises:
+        ConfigError: A PODMAN_AGENT_CACHE_* value makes no sense.
+        VolumeError: The volume is read-only, full or not writable by this user.
+    """
+    key = layout.check_key(key)
+    settings = _Settings.read(env)
+    run.mkdir(parents=True, exist_ok=True)
+    record = run / f"claim-{key}.json"
+    ours = _still_ours(record, volume)
+    if ours:
+        return ours
+    try:
+        directory = layout.key_directory(volume, key)
+        return _Claimer(volume, directory, legacy, settings, record).claim()
+    except OSError as error:
+        what = f"cannot claim a store on the cache volume {volume}"
+        fix = "mount it writable (fsGroup for a runAsUser pod), or free space: podman-agent gc"
+        raise VolumeError(what, f"{error.strerror}; {space(volume).text}", fix) from error
+
+
+def held(run: Path = RUN) -> dict[str, str]:
+    """Graphroots this container holds, each with its store's name."""
+    found: dict[str, str] = {}
+    for record in run.glob("claim-*.json"):
+        value = layout.read_json(record)
+        if locks.alive(value["alive"]):
+            found[value["graphroot"]] = value["store"]
+    return found
+
+
+def _still_ours(record: Path, volume: Path) -> Claim | None:
+    try:
+        value = layout.read_json(record)
+    except DataError:
+        return None
+    if not value or value["volume"] != str(volume) or not locks.alive(value["alive"]):
+        return None
+    return Claim(
+        graphroot=Path(value["graphroot"]),
+        note=f"cache store {value['store']}, held since this container's first call",
+        tmp=Path(value["tmp"]),
+        store=value["store"],
+        alive=value["alive"],
+    )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Room on a file system, in bytes."""
+
+    total: int
+    free: int
+
+    @property
+    def low(self) -> bool:
+        """Whether the next build is likely to meet a full volume."""
+        return self.free < self.total * _LOW_SPACE
+
+    @property
+    def text(self) -> str:
+        """One clause for a person."""
+        return f"{layout.size_text(self.free)} of {layout.size_text(self.total)} free"
+
+
+def space(volume: Path) -> Space:
+    """What is left for this user on the volume."""
+    stat = os.statvfs(volume)
+    return Space(stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize)
+
+
+class _Claimer:
+    """One claim; keeps what it has to say."""
+
+    def __init__(self, volume: Path, directory: Path, legacy: Path, settings: _Settings, record: Path) -> None:
+        self.volume, self.directory, self.legacy = volume, directory, legacy
+        self.settings, self.record = settings, record
+        self.messages: list[str] = []
+        self.notes: list[str] = []
+
+    def claim(self) -> Claim:
+        reason = locks.distrust(self.directory, self.settings.locks)
+        if reason:
+            store, fd = self._pod_named(reason)
+        else:
+            self._adopt()
+            store, fd = self._free_store() or self._wait() or self._new_store()
+        try:
+            return self._take(store, fd, locks_work=not reason)
+        finally:
+            os.close(fd)
+
+    def _pod_named(self, reason: str) -> tuple[Store, int]:
+        """A store of this pod's own name: nobody else opens it, lock or no lock."""
+        store = Store(self.directory / f"pod-{self.settings.owner}")
+        if not store.path.is_dir():
+            store.path.mkdir()
+            self._warm(store)
+        self.messages.append(
+            f"the cache volume cannot be shared ({reason}): this pod uses {store.name} alone;"
+            " PODMAN_AGENT_CACHE_LOCKS=trust if locks do work across nodes"
+        )
+        return store, os.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+
+    def _adopt(self) -> None:
+        """Make the plain store of before the first store of the default key, in place."""
+        first = Store(self.directory / "0")
+        if self.directory.name != layout.DEFAULT_KEY or first.path.exists():
+            return
+        if not any(self.legacy.glob("*-layers")) or self.settings.flavour != "root":
+            return
+        aside = self.directory / f".adopt-{os.getpid()}"
+        aside.mkdir()
+        (aside / "storage").symlink_to(os.path.relpath(self.legacy, aside))
+        Store(aside).save(layout.State(flavour="root", adopted=layout.now()))
+        try:
+            aside.rename(first.path)
+        except OSError:  # another pod was quicker
+            layout.remove(aside)
+            return
+        self.messages.append(
+            f"{self.legacy} is now cache store {first.name}; a pod whose image knows nothing of"
+            " claims must not use this volume at the same time"
+        )
+
+    def _free_store(self) -> tuple[Store, int] | None:
+        """The warmest store that nobody holds, locked."""
+        for store in self._by_warmth():
+            fd = locks.try_lock(store.lock)
+            if fd is not None:
+                return store, fd
+        return None
+
+    def _warmth(self, store: Store, state: layout.State) -> tuple[int, float, float]:
+        """How likely a store has what the job needs: its images, its job, last used."""
+        wanted = self.settings.images
+        images = len(wanted & image_names(store.graphroot)) if wanted else 0
+        return images, state.jobs.get(self.settings.job, 0.0), state.claimed
+
+    def _by_warmth(self) -> list[Store]:
+        """The numbered stores that pods like this one can use, warmest first."""
+        found = []
+        for store in layout.stores(self.directory):
+            state = store.state
+            if store.number is not None and state.flavour in ("", self.settings.flavour):
+                found.append((self._warmth(store, state), store))
+        return [s for _, s in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+    def _wait(self) -> tuple[Store, int] | None:
+        """Wait for a store when there are as many as there may be."""
+        if len(self._by_warmth()) < self.settings.limit:
+            return None
+        deadline = time.monotonic() + self.settings.wait
+        if self.settings.wait:
+            print(
+                f"podman-agent: all {self.settings.limit} cache stores of {self.directory.name} are"
+                f" taken, waiting up to {self.settings.wait} s (PODMAN_AGENT_CACHE_WAIT)",
+                file=sys.stderr,
+            )
+        while time.monotonic() < deadline:
+            time.sleep(0.5)
+            found = self._free_store()
+            if found:
+                return found
+        self.messages.append(
+            f"all {self.settings.limit} cache stores of {self.directory.name} are taken"
+            " (PODMAN_AGENT_CACHE_STORES): using one more that the next gc removes"
+        )
+        return None
+
+    def _new_store(self) -> tuple[Store, int]:
+        while True:
+            store = layout.new_store(self.directory)
+            fd = locks.try_lock(store.lock)
+            if fd is not None:
+                store.save(layout.State(flavour=self.settings.flavour, claimed=layout.now()))
+                self._warm(store)
+                return store, fd
+
+    def _warm(self, store: Store) -> None:
+        """Give a new store the images of the sealed store and of the warmest sibling."""
+        siblings = [s for s in self._by_warmth() if s.path != store.path][:1]
+        sources = [path for _, path in layout.sealed_generations(self.directory)[:1]]
+        started = time.monotonic()
+        brought = sum(
+            merge(s, store.graphroot, store.tmp) for s in (*sources, *(sibling.graphroot for sibling in siblings))
+        )
+        took = time.monotonic() - started
+        self.notes.append(f"new, {brought} images by hard links in {took:.2f} s")
+
+    def _take(self, store: Store, fd: int, *, locks_work: bool) -> Claim:
+        """Repair what the last owner left, write down the new one and hold the lock."""
+        state, now, boot = store.state, layout.now(), layout.boot_id()
+        crashed = bool(state.boot) and state.boot != boot
+        swept = _repair(store, now, crashed=crashed)
+        self._add_sealed(store, state)
+        store.tmp.mkdir(exist_ok=True)
+        store.graphroot.mkdir(exist_ok=True)
+        jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
+        newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
+        state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, boot
+        state.claimed, state.graphroot, state.locks = now, str(store.graphroot), locks_work
+        state.flavour = self.settings.flavour
+        store.save(state)
+        fifo = self.record.with_suffix(".alive")
+        locks.hold(fd, fifo, [store.trash] if store.trash.exists() else [])
+        value: dict[str, Any] = {
+            "volume": str(self.volume),
+            "graphroot": str(store.graphroot),
+            "tmp": str(store.tmp),
+            "store": store.name,
+            "alive": str(fifo),
+        }
+        layout.write_json(self.record, value)
+        if swept.images or swept.reset:
+            self.messages.append(f"cache store {store.name}: {swept.text}")
+        self._warn_of_low_space()
+        notes = [f"cache store {store.name}", *self.notes, *([swept.text] if swept else [])]
+        return Claim(
+            graphroot=store.graphroot,
+            note=", ".join(notes),
+            message="; ".join(self.messages),
+            tmp=store.tmp,
+            store=store.name,
+            alive=str(fifo),
+        )
+
+    def _add_sealed(self, store: Store, state: layout.State) -> None:
+        """Bring base images that were sealed since the store's last claim."""
+        newest = layout.sealed_generations(self.directory)[:1]
+        if newest and newest[0][0] > state.sealed:
+            number, source = newest[0]
+            brought = merge(source, store.graphroot, store.tmp)
+            state.sealed = number
+            if brought:
+                self.notes.append(f"{brought} base images by hard links")
+
+    def _warn_of_low_space(self) -> None:
+        room = space(self.volume)
+        if room.low:
+            from podman_agent.store.gc import could_free  # noqa: PLC0415 - rarely needed
+
+            freed = layout.size_text(could_free(self.volume))
+            self.messages.append(
+                f"the cache volume is nearly full, {room.text}: `podman-agent gc` could free about {freed}"
+            )
+
+
+def _repair(store: Store, now: float, *, crashed: bool) -> Swept:
+    if not store.graphroot.is_dir():
+        return Swept()
+    suspects = None
+    if crashed:
+        from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
+
+        suspects = torn_by_crash
+    return sweep(store, now=now, suspects=suspects)

@@ -1,0 +1,308 @@
+"""Garbage collection of a cache volume: by age and size, only in stores that nobody holds.
+
+It needs no engine and no privilege: a store under its lock has no user, so its records can be
+edited and its directories moved to the trash, which takes milliseconds; bytes are freed after the
+lock is given back, so that a starting pod is not turned away from a warm store for long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from podman_agent.errors import DataError
+from podman_agent.store import layout, locks
+from podman_agent.store.claims import LIMIT
+from podman_agent.store.content import Content, Record, label
+from podman_agent.store.sweep import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from podman_agent.store.layout import Store
+
+DEFAULT_AGE = 14 * 86400.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may stay; sizes in bytes, times in seconds.
+
+    Attributes:
+        budget: Bytes each key may use; None for no limit.
+        age: Unclaimed stores, and unnamed images, older than this go.
+        limit: Stores with this number or a higher one were made for a rush and go.
+    """
+
+    budget: int | None = None
+    age: float = DEFAULT_AGE
+    limit: int = LIMIT
+
+
+@dataclass
+class Outcome:
+    """What was done to one store; `freed` in bytes."""
+
+    store: str
+    done: list[str] = field(default_factory=list)
+    freed: int = 0
+    skipped: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome for machines."""
+        return asdict(self)
+
+
+def collect(volume: Path, policy: Policy, key: str | None = None) -> list[Outcome]:
+    """Collect the garbage of one key or of all.
+
+    Returns:
+        One outcome per store, in the order of `layout.all_stores`.
+
+    Raises:
+        OSError: The volume cannot be written.
+    """
+    outcomes = []
+    for name in [layout.check_key(key)] if key else layout.keys(volume):
+        directory = volume / layout.HOME / name
+        if directory.is_dir():
+            outcomes += _collect_key(directory, policy)
+    return outcomes
+
+
+def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
+    outcomes = {}
+    for leftover in directory.glob(".trash-*"):
+        layout.remove(leftover)
+    for store in layout.stores(directory):
+        outcomes[store.path] = outcome = Outcome(store.name)
+        _collect_store(store, policy, outcome)
+    _drop_old_generations(directory)
+    if policy.budget is not None:
+        _shrink(directory, policy.budget, outcomes)
+    return list(outcomes.values())
+
+
+def _collect_store(store: Store, policy: Policy, outcome: Outcome) -> None:
+    now = layout.now()
+    state = store.state
+    unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
+    if store.number is None and not state.locks:
+        # Nothing tells whether its pod lives: only long silence does.
+        if now - _last_write(store) < max(policy.age, 2 * 86400):
+            outcome.skipped = "its lock proves nothing on this volume, and it is not old enough"
+        else:
+            _remove_store(store, outcome, f"unused for {layout.age_text(unused)}")
+        return
+    with locks.locked(store.lock) as free:
+        if not free:
+            outcome.skipped = f"in use by {state.owner or 'another pod'}"
+            return
+        surplus = store.number is not None and store.number >= policy.limit
+        if surplus or unused > policy.age:
+            why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
+            aside = _set_aside(store)
+        else:
+            aside = None
+            _tidy(store, now - policy.age, outcome)
+    if aside:
+        _free(aside, outcome)
+        outcome.done.append(f"store removed, {why}")
+    else:
+        _free_trash(store, outcome)
+
+
+def _tidy(store: Store, unnamed_before: float, outcome: Outcome) -> None:
+    """Sweep and take away old unnamed images; the caller holds the lock."""
+    swept = sweep(store, now=layout.now(), unreferenced_age=0)
+    if swept:
+        outcome.done.append(swept.text)
+    with contextlib.suppress(DataError):
+        for content in Content.all(store.graphroot):
+            old = [
+                i
+                for i, image in content.images.items()
+                if not image.get("names") and content.stored(i) < unnamed_before
+            ]
+            if old:
+                drop_images(store, content, old)
+                outcome.done.append(f"removed {len(old)} unnamed image{'s' if len(old) > 1 else ''}")
+
+
+def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
+    """Take images, and the layers only they used, out of a store whose lock the caller holds."""
+    dropped = [content.images.pop(i) for i in images]
+    gone = {
+        layer for image in dropped for top in content.top_layers(image) for layer in content.chain(top)
+    } - content.used_layers()
+    for layer in gone:
+        del content.layers[layer]
+    content.save_images()
+    content.save_layers()
+    store.discard(*(content.kind("images") / i for i in images))
+    store.discard(*(content.layer_home / layer for layer in gone))
+    # What else belongs to a layer (short link, tar-split) is found by its missing record.
+    sweep(store, now=layout.now())
+
+
+def remove_store(store: Store) -> Outcome:
+    """Remove an unclaimed store whole; the outcome says so when it is claimed."""
+    outcome = Outcome(store.name)
+    with locks.locked(store.lock) as free:
+        if not free:
+            outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
+            return outcome
+        aside = _set_aside(store)
+    _free(aside, outcome)
+    outcome.done.append("store removed")
+    return outcome
+
+
+def _set_aside(store: Store) -> Path:
+    """Take a store out of its key under its lock; an adopted one loses what is in its place."""
+    if store.adopted:
+        store.discard_storage()
+    aside = store.path.with_name(f".trash-{uuid.uuid4().hex}")
+    store.path.rename(aside)
+    return aside
+
+
+def _remove_store(store: Store, outcome: Outcome, why: str) -> None:
+    _free(_set_aside(store), outcome)
+    outcome.done.append(f"store removed, {why}")
+
+
+def _free(tree: Path, outcome: Outcome) -> None:
+    outcome.freed += freed_by([tree])
+    layout.remove(tree)
+
+
+def _free_trash(store: Store, outcome: Outcome) -> None:
+    outcome.freed += freed_by([store.trash])
+    store.empty_trash()
+
+
+def _last_write(store: Store) -> float:
+    """The newest sign of life of a store: its record, or the lock files podman touches."""
+    paths = [store.path / "state.json", *store.graphroot.glob("*-*/*.lock")]
+    return max((p.stat().st_mtime for p in paths if p.exists()), default=0.0)
+
+
+def _drop_old_generations(directory: Path) -> None:
+    """Keep the two newest sealed stores: the older of them may be in the midst of being linked."""
+    for _, storage in layout.sealed_generations(directory)[2:]:
+        layout.remove(storage.parent)
+
+
+def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None:
+    """Bring a key under its budget: whole stores first, least recently used first, then images."""
+    by_use = sorted(layout.stores(directory), key=lambda s: s.state.claimed)
+    numbered = [s for s in by_use if s.number is not None]
+    for store in numbered[:-1]:
+        if usage([directory]) <= budget:
+            return
+        outcome = remove_store(store)
+        mine = outcomes[store.path]
+        mine.freed += outcome.freed
+        mine.done += [f"{d}, over budget" for d in outcome.done]
+        mine.skipped = outcome.skipped
+    for store in numbered[-1:]:
+        _shrink_store(store, directory, budget, outcomes[store.path])
+
+
+def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) -> None:
+    """Drop images, unnamed ones first and oldest first, until the budget holds."""
+    over = usage([directory]) - budget
+    while over > 0:
+        with locks.locked(store.lock) as free:
+            if not free:
+                outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
+                return
+            victims = _oldest_images(store, over)
+            for content, images in victims:
+                drop_images(store, content, [i["id"] for i in images])
+                outcome.done.append("over budget: " + ", ".join(label(i) for i in images))
+        _free_trash(store, outcome)
+        over = usage([directory]) - budget if victims else 0
+
+
+def _oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]:
+    """Images on which no other stands, until their own layers add up to about `size`."""
+    for content in Content.all(store.graphroot):
+        below = {
+            layer
+            for image in content.images.values()
+            for top in content.top_layers(image)
+            for layer in content.chain(top)[1:]
+        }
+        images = sorted(
+            (i for i in content.images.values() if not below.intersection(content.top_layers(i))),
+            key=lambda i: (bool(i.get("names")), content.stored(i["id"])),
+        )
+        chosen, found = [], 0
+        for image in images:
+            chosen.append(image)
+            own = {layer for t in content.top_layers(image) for layer in content.chain(t)} - below
+            found += sum(content.layers[layer].get("diff-size", 0) for layer in own)
+            if found >= size:
+                break
+        if chosen:
+            return [(content, chosen)]
+    return []
+
+
+def _inodes(trees: Iterable[Path]) -> dict[tuple[int, int], tuple[int, int, int]]:
+    """Per inode: times seen, link count, bytes on disk."""
+    found: dict[tuple[int, int], tuple[int, int, int]] = {}
+
+    def add(status: os.stat_result) -> None:
+        at = status.st_dev, status.st_ino
+        seen = found.get(at, (0,))[0]
+        links = 1 if stat.S_ISDIR(status.st_mode) else status.st_nlink
+        found[at] = seen + 1, links, status.st_blocks * 512
+
+    for tree in trees:
+        with contextlib.suppress(OSError):
+            add(tree.lstat())
+            for directory, folders, files in os.walk(tree):
+                for name in (*folders, *files):
+                    with contextlib.suppress(FileNotFoundError):
+                        add(os.lstat(f"{directory}/{name}"))
+    return found
+
+
+def usage(trees: Iterable[Path]) -> int:
+    """Bytes on disk, each file once however many links it has; adopted stores are followed."""
+    roots = list(trees)
+    for tree in list(roots):
+        roots += [p.resolve() for p in tree.glob("*/storage") if p.is_symlink()]
+    return sum(size for _, _, size in _inodes(roots).values())
+
+
+def freed_by(trees: Iterable[Path]) -> int:
+    """Bytes that removing these trees frees: files with a link elsewhere free nothing."""
+    return sum(size for seen, links, size in _inodes(trees).values() if seen >= links)
+
+
+def could_free(volume: Path) -> int:
+    """About what removing all unclaimed stores would free, in bytes, from their records alone."""
+    free: dict[str, int] = {}
+    used: set[str] = set()
+    for store in layout.all_stores(volume):
+        try:
+            contents = Content.all(store.graphroot)
+        except DataError:
+            continue
+        with locks.locked(store.lock) as unclaimed:
+            for content in contents:
+                sizes = {i: r.get("diff-size", 0) for i, r in content.layers.items()}
+                if unclaimed:
+                    free |= sizes
+                else:
+                    used |= set(sizes)
+    return sum(size for layer, size in free.items() if layer not in used)

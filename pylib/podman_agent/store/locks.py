@@ -1,0 +1,216 @@
+"""Kernel locks on a cache volume, and the tiny process that holds one until the container dies.
+
+The holder inherits the locked descriptor and becomes ``sleep infinity``: no language runtime, no
+descriptors but the lock and a FIFO, no environment. Jenkins ends processes by a cookie it finds
+in their environment (https://www.jenkins.io/doc/book/using/spawning-processes/), a `sh` step ends
+its process group, and a pipe held open would keep the caller waiting: none of them meets the
+holder. Only SIGKILL ends it before its container. That is noticed on the next call by one
+``open`` of the FIFO (see `alive`), which the kernel refuses with ENXIO as soon as nobody reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# File systems whose locks the node's own kernel keeps: all pods that can see the volume meet there.
+_LOCAL = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs", "overlay", "tmpfs"))
+# Network file systems with a lock manager of their own, and the mount options that turn it off
+# (nfs(5) local_lock, nolock; mount.cifs(8) nobrl; https://docs.ceph.com/en/latest/cephfs/).
+_LOCKING = {
+    "nfs": ("nolock", "local_lock=all", "local_lock=flock"),
+    "nfs4": ("nolock", "local_lock=all", "local_lock=flock"),
+    "ceph": (),
+    "gfs2": ("localflocks",),
+    "ocfs2": ("localflocks",),
+    "gpfs": (),
+    "cifs": ("nobrl", "nolock"),
+    "smb3": ("nobrl", "nolock"),
+}
+
+
+def try_lock(path: Path) -> int | None:
+    """Take the exclusive lock of a store without waiting.
+
+    Returns:
+        The descriptor that holds it, or None when another has it or removed the store meanwhile.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever removes a store renames it away under this lock: the name must still be ours.
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            return fd
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOENT, errno.ENOTDIR):
+            os.close(fd)
+            raise
+    os.close(fd)
+    return None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of a store for a block; yields False when somebody else has it."""
+    fd = try_lock(path)
+    try:
+        yield fd is not None
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def mount_of(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> tuple[str, str]:
+    """File system type and options of the mount `path` lies on (proc_pid_mountinfo(5))."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    best, found = -1, ("unknown", "")
+    resolved = f"{path.resolve()}/"
+    for line in mountinfo.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        fields, tail = left.split(), right.split()
+        point = fields[4].encode().decode("unicode_escape").rstrip("/") + "/"
+        # btrfs gives a subvolume a device number of its own, hence the path comes first.
+        score = 2 * len(point) + (fields[2] == wanted)
+        if resolved.startswith(point) and score >= best:
+            best, found = score, (tail[0], ",".join([fields[5], *tail[2:]]))
+    return found
+
+
+def trial(directory: Path) -> str:
+    """Try whether a second opener is kept out.
+
+    Returns:
+        Empty when it is; else what happened instead.
+    """
+    path = directory / f".lock-trial-{os.getpid()}"
+    fds = []
+    try:
+        for _ in range(2):
+            fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # noqa: PERF401
+        fcntl.flock(fds[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fds[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return ""
+    except OSError as error:
+        return f"flock: {error.strerror}"
+    else:
+        return "two openers both got an exclusive lock"
+    finally:
+        for fd in fds:
+            os.close(fd)
+        path.unlink(missing_ok=True)
+
+
+def distrust(directory: Path, setting: str = "auto") -> str:
+    """Why locks on this volume cannot be relied on; empty when they can.
+
+    A trial in one pod proves only what this node's kernel does. On a local file system that is
+    enough. On a network file system the trial is needed but not sufficient, so only types whose
+    protocol has a lock manager, mounted without the options that turn it off, are believed.
+
+    Args:
+        directory: A directory on the volume.
+        setting: PODMAN_AGENT_CACHE_LOCKS: ``auto``, ``trust`` or ``never``.
+    """
+    if setting == "never":
+        return "PODMAN_AGENT_CACHE_LOCKS=never"
+    failed = trial(directory)
+    if failed or setting == "trust":
+        return failed
+    fstype, options = mount_of(directory)
+    if fstype in _LOCAL:
+        return ""
+    if fstype not in _LOCKING:
+        return f"{fstype} may keep locks on each node for itself"
+    off = set(_LOCKING[fstype]).intersection(options.split(","))
+    return f"{fstype} is mounted with {min(off)}" if off else ""
+
+
+def alive(fifo: str) -> bool:
+    """Whether a holder still reads `fifo`: one system call, and no pid to be reused."""
+    try:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = ()) -> None:
+    """Start the process that keeps `fd` locked until the container dies.
+
+    Args:
+        fd: The locked descriptor; the caller may close its own copy afterwards.
+        fifo: Made anew; its reader is the holder, see `alive`.
+        rubbish: Trees the holder deletes first, at lowest priority, so that the claim need not.
+
+    Raises:
+        EngineError: There is no ``sleep`` to become.
+    """
+    shell, sleep = shutil.which("sh", path=os.defpath), shutil.which("sleep", path=os.defpath)
+    if not sleep or not shell:
+        what = "cannot hold the claim on the cache store"
+        raise EngineError(what, f"no sh and sleep in {os.defpath}", "install coreutils")
+    argv = [sleep, "infinity"]
+    if rubbish:
+        script = f'rm -rf -- "$@"; exec {sleep} infinity'
+        argv = [shell, "-c", script, "podman-agent-claim", *map(str, rubbish)]
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo, 0o600)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    failed, report = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become(argv, keep=(fd, reader), report=report)
+    os.close(report)
+    os.close(reader)
+    os.waitpid(child, 0)
+    with os.fdopen(failed, "rb") as pipe:
+        trouble = pipe.read().decode(errors="replace")
+    if trouble:
+        what = "cannot hold the claim on the cache store"
+        raise EngineError(what, trouble)
+
+
+def _become(argv: list[str], *, keep: tuple[int, int], report: int) -> None:
+    """In the first child: leave session and parent, keep two descriptors, exec."""
+    told: int = report
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        # First out of the way of 0..2 and 10..12, then to fixed places, then all else is closed.
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (*keep, report)]
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(null, standard)
+        for place, fd in enumerate(fds, start=10):
+            os.dup2(fd, place)
+        told = 12
+        os.set_inheritable(told, False)
+        os.closerange(3, 10)
+        os.closerange(13, os.sysconf("SC_OPEN_MAX"))
+        os.chdir("/")
+        with contextlib.suppress(OSError):
+            os.nice(19)
+        os.execve(argv[0], argv, {"PATH": os.defpath})  # noqa: S606 - that is the point
+    except OSError as error:
+        os.write(told, str(error).encode())
+    os._exit(1)

@@ -1,0 +1,239 @@
+"""Make a store whole again after its last owner died: at a claim, and in garbage collection.
+
+Every agent pod ends by SIGKILL, so whether a store needs repair is read from the store itself and
+not from a mark. A store has one live pod, so at a claim every container in it is dead. What is
+wrong is taken out of the records first (each file replaced in one step), then moved to the trash:
+a kill in between leaves only things that the next sweep finds. Named volumes stay, anonymous ones
+go with their containers, as with ``podman rm --volumes``.
+
+podman's own ``system check --repair --force`` does the same for images and layers, but leaves
+sound containers of dead pods and takes a second and more, for it mounts every layer; it needs the
+engine, the pod's rights and the plan. This needs none of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import DataError
+from podman_agent.store.content import Content, is_id, label
+from podman_agent.store.layout import remove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from podman_agent.store.layout import Store
+
+UNREFERENCED_AGE = 24 * 3600
+ADOPTION_GRACE = 24 * 3600
+_KEEP_TABLES = frozenset(("DBConfig", "VolumeConfig", "VolumeState"))
+
+
+@dataclass
+class Swept:
+    """What one sweep took out of a store."""
+
+    containers: int = 0
+    layers: int = 0
+    orphans: int = 0
+    temporary: int = 0
+    images: dict[str, str] = field(default_factory=dict)
+    reset: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.layers or self.orphans or self.temporary or self.images or self.reset)
+
+    @property
+    def text(self) -> str:
+        """One clause for a person."""
+        if self.reset:
+            return f"started anew ({self.reset})"
+        counts = (
+            (len(self.images), "damaged image"),
+            (self.containers, "dead container"),
+            (self.layers, "unfinished layer"),
+            (self.orphans, "orphan directory"),
+            (self.temporary, "torn temporary file"),
+        )
+        parts = [f"{n} {what}{'s' if n > 1 else ''}" for n, what in counts if n]
+        return "removed " + ", ".join(parts).replace("directorys", "directories") if parts else ""
+
+
+def sweep(
+    store: Store,
+    *,
+    now: float,
+    unreferenced_age: float = UNREFERENCED_AGE,
+    suspects: Callable[[Content], set[str]] | None = None,
+) -> Swept:
+    """Bring a store nobody uses into a state podman can work on.
+
+    Args:
+        store: A store whose lock the caller holds.
+        now: Unix time.
+        unreferenced_age: Seconds after which a complete layer without image is garbage. Younger
+            ones stay: they are what a killed pull had finished, and the next pull uses them.
+        suspects: Finds layers that must be dropped although they look sound.
+
+    Raises:
+        OSError: The volume cannot be written.
+    """
+    done = Swept()
+    adopted = store.state.adopted
+    # An adopted store may have a user that knows nothing of claims: for a day, young containers
+    # are let be.
+    keep_after = now - ADOPTION_GRACE if now < adopted + ADOPTION_GRACE else None
+    try:
+        contents = Content.all(store.graphroot)
+    except DataError as error:
+        done.reset = error.what
+        store.discard_storage()
+        return done
+    for content in contents:
+        if suspects:
+            content.condemn(suspects(content))
+        _sweep_records(store, content, done, now - unreferenced_age, keep_after)
+        _sweep_directories(store, content, done)
+    if keep_after is None:
+        _forget_containers(store, store.graphroot)
+    _sweep_tmp(store)
+    return done
+
+
+def stamp(record: dict[str, str]) -> float:
+    """Unix time of a record's ``created``; 0 when it has none."""
+    try:
+        return datetime.fromisoformat(record["created"][:19] + "+00:00").timestamp()
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _sweep_records(
+    store: Store,
+    content: Content,
+    done: Swept,
+    unreferenced_before: float,
+    keep_after: float | None,
+) -> None:
+    faults = {i: f for i, r in content.images.items() if (f := content.image_fault(r))}
+    for image, fault in faults.items():
+        done.images[label(content.images.pop(image))] = fault
+    dead = {c for c, record in content.containers.items() if keep_after is None or stamp(record) < keep_after}
+    dead_layers = {content.containers.pop(c).get("layer") for c in dead}
+    used = content.used_layers()
+    gone = {
+        layer
+        for layer, record in content.layers.items()
+        if layer not in used
+        and (layer in dead_layers or not content.sound(layer) or stamp(record) < unreferenced_before)
+    }
+    done.containers += len(dead)
+    done.layers += len(gone - dead_layers)
+    for layer in gone:
+        del content.layers[layer]
+    if faults:
+        content.save_images()
+        store.discard(*(content.kind("images") / i for i in faults))
+    if dead:
+        content.save_containers()
+        store.discard(*(content.kind("containers") / c for c in dead))
+    if gone:
+        content.save_layers()
+    # Their directories are orphans now and leave with the others, but are not counted twice.
+    done.orphans -= sum((content.layer_home / layer).is_dir() for layer in gone)
+
+
+def _sweep_directories(store: Store, content: Content, done: Swept) -> None:
+    known = {"layers": content.layers, "images": content.images, "containers": content.containers}
+    rubbish: list[Path] = []
+    if content.layer_home.is_dir():
+        names = {e.name.removesuffix("-init") for e in os.scandir(content.layer_home)}
+        rubbish += [content.layer_home / n for n in names if is_id(n) and n not in content.layers]
+    for kind in ("images", "containers"):
+        if content.kind(kind).is_dir():
+            names = {e.name for e in os.scandir(content.kind(kind))}
+            rubbish += [content.kind(kind) / n for n in names if is_id(n) and n not in known[kind]]
+    done.orphans += len(rubbish)
+    torn = [
+        entry
+        for kind in known
+        if content.kind(kind).is_dir()
+        for entry in content.kind(kind).iterdir()
+        if entry.name.startswith(".tmp-")
+        or (kind == "layers" and is_id(entry.name[:64]) and entry.name[:64] not in content.layers)
+    ]
+    if content.driver == "overlay":
+        torn += _torn_overlay(content)
+    done.temporary += sum(entry.name.startswith(".tmp-") for entry in torn)
+    store.discard(*rubbish, *torn)
+
+
+def _torn_overlay(content: Content) -> list[Path]:
+    """Staged files of cut-off pulls and deletions, and short links to layers that are gone."""
+    home = content.layer_home
+    found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
+    if (home / "l").is_dir():
+        for entry in os.scandir(home / "l"):
+            link = home / "l" / entry.name
+            target = link.readlink().parts
+            if len(target) > 1 and is_id(target[1]) and target[1] not in content.layers:
+                found.append(link)
+    return found
+
+
+def _forget_containers(store: Store, root: Path) -> None:
+    """Take dead containers out of libpod's database; take a database of another place away."""
+    path = root / "db.sql"
+    if not path.exists():
+        return
+    sidecars = [path.with_name(path.name + s) for s in ("-wal", "-shm", "-journal")]
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
+            recorded = db.execute("SELECT GraphRoot FROM DBConfig").fetchone()
+            if recorded and recorded[0] != str(root):
+                reason = "moved"
+            elif not db.execute(
+                "SELECT EXISTS(SELECT 1 FROM IDNamespace) OR EXISTS(SELECT 1 FROM ContainerConfig)"
+            ).fetchone()[0]:
+                return
+            else:
+                _delete_rows(store, db, root)
+                return
+    except sqlite3.DatabaseError as error:
+        reason = str(error)
+    # Images do not depend on this database: podman makes a new one.
+    if reason:
+        store.discard(path, *sidecars)
+
+
+def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
+    db.execute("PRAGMA foreign_keys = OFF")
+    rows = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in rows:
+        if table not in _KEEP_TABLES and not table.startswith("sqlite_"):
+            db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - the name is the database's own
+    for name, text in db.execute("SELECT Name, JSON FROM VolumeConfig").fetchall():
+        if json.loads(text).get("isAnon"):
+            db.execute("DELETE FROM VolumeConfig WHERE Name = ?", (name,))
+            db.execute("DELETE FROM VolumeState WHERE Name = ?", (name,))
+            store.discard(root / "volumes" / name)
+
+
+def _sweep_tmp(store: Store) -> None:
+    """Free cut-off image copies; buildah's ``RUN --mount=type=cache`` directories stay."""
+    if not store.tmp.is_dir():
+        return
+    entries = [e for e in os.scandir(store.tmp) if not e.name.startswith("buildah-cache")]
+    if entries:
+        try:
+            store.discard(*(store.tmp / e.name for e in entries))
+        except OSError:
+            for entry in entries:
+                remove(store.tmp / entry.name)

@@ -1,0 +1,317 @@
+"""Prove every layer of every image of a store: rebuild each layer's tar stream, compare digests.
+
+containers-storage keeps of each layer the tar headers (``tar-split``) and the files, and the
+sha256 of the uncompressed stream, the DiffID of the image specification
+(https://github.com/opencontainers/image-spec/blob/main/config.md#layer-diffid). Headers and files
+put together must give that digest; what the stream says of names, types, links, modes and
+whiteouts must be on disk too, for those bytes come from ``tar-split`` alone. Then the image: each
+stored blob has its digest, and the configuration's list of DiffIDs is the chain of layers.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import stat
+import tarfile
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from podman_agent.errors import DataError
+from podman_agent.store.content import Content, Record, big_data_name, label
+from podman_agent.store.sweep import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+# A page is on disk after vm.dirty_expire_centisecs + vm.dirty_writeback_centisecs, 35 s by default.
+_UNFLUSHED = 60
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is not what it should be."""
+
+    kind: str
+    id: str
+    why: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass
+class Report:
+    """What a verification proved."""
+
+    layers: int = 0
+    images: int = 0
+    size: int = 0
+    unproven: list[Damage] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for machines."""
+        return asdict(self)
+
+
+def verify(root: Path) -> Report:
+    """Check all of a graphroot; reads only, and takes no lock.
+
+    A store in use changes meanwhile: what is gone when it is looked at again is not damage.
+    """
+    report = Report()
+    try:
+        contents = Content.all(root)
+    except DataError as error:
+        report.damage.append(Damage("store", str(root), error.what))
+        return report
+    for content in contents:
+        users: dict[str, list[str]] = {}
+        for image in content.images.values():
+            for top in content.top_layers(image):
+                for layer in content.chain(top):
+                    users.setdefault(layer, []).append(label(image))
+        for layer, names in users.items():
+            _verify_layer(content, layer, tuple(names), report)
+        for image in content.images.values():
+            report.images += 1
+            why = check_image(content, image)
+            if why:
+                report.damage.append(Damage("image", image["id"], why, (label(image),)))
+    return report
+
+
+def _verify_layer(content: Content, layer: str, users: tuple[str, ...], report: Report) -> None:
+    report.layers += 1
+    report.size += content.layers[layer].get("diff-size", 0)
+    try:
+        why = check_layer(content, layer)
+    except UnprovenError as error:
+        report.unproven.append(Damage("layer", layer, str(error), users))
+        return
+    if why and layer in Content.read(content.root, content.driver).layers:
+        report.damage.append(Damage("layer", layer, why, users))
+
+
+class UnprovenError(Exception):
+    """There is no digest, or no record of headers, to compare with."""
+
+
+class _Rebuilt:
+    """The layer's tar stream, rebuilt and hashed while it is read."""
+
+    def __init__(self, content: Content, layer: str) -> None:
+        self.diff = content.diff(layer)
+        self.hash = hashlib.sha256()
+        self.size = 0
+        self.fault = ""
+        self._chunks = self._rebuild(content.tar_split(layer))
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; tarfile's stream mode needs nothing else."""
+        while len(self._rest) < size:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                break
+            self._rest += chunk
+        out, self._rest = self._rest[:size], self._rest[size:]
+        self.hash.update(out)
+        self.size += len(out)
+        return out
+
+    def _rebuild(self, split: Path) -> Iterator[bytes]:
+        # 1 is a file, 2 a segment: https://github.com/vbatts/tar-split tar/storage/entry.go
+        with gzip.open(split) as lines:
+            for line in lines:
+                entry = json.loads(line)
+                if entry["type"] == 2:
+                    yield base64.b64decode(entry["payload"])
+                elif entry.get("size"):
+                    raw = entry.get("name_raw")
+                    name = base64.b64decode(raw) if raw else os.fsencode(entry["name"])
+                    yield from self._file(name, entry["size"])
+
+    def _file(self, name: bytes, size: int) -> Iterator[bytes]:
+        left = size
+        try:
+            fd = os.open(
+                os.path.join(os.fsencode(self.diff), name.lstrip(b"/")),  # noqa: PTH118 - bytes
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+            )
+        except OSError as error:
+            self.fault = f"{os.fsdecode(name)}: {error.strerror}"
+        else:
+            with os.fdopen(fd, "rb", buffering=0) as file:
+                while left and (chunk := file.read(min(left, _CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+                if left or file.read(1):
+                    self.fault = f"{os.fsdecode(name)}: size is not {size}"
+        while left:  # so that all other names are still compared
+            part = min(left, _CHUNK)
+            left -= part
+            yield bytes(part)
+
+
+def check_layer(content: Content, layer: str) -> str:
+    """Prove one layer.
+
+    Returns:
+        What is wrong with it, the first finding; empty when nothing is.
+
+    Raises:
+        UnprovenError: Its record has no digest, or its headers were not kept.
+    """
+    record = content.layers[layer]
+    expected = record.get("diff-digest", "")
+    if not content.diff(layer).is_dir():
+        return "its files are gone"
+    if not expected.startswith("sha256:"):
+        why = "no digest on record"
+        raise UnprovenError(why)
+    if not content.tar_split(layer).exists():
+        why = "no tar-split on record"
+        raise UnprovenError(why)
+    stream = _Rebuilt(content, layer)
+    seen: set[str] = set()
+    fault = ""
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", errorlevel=0) as archive:  # type: ignore[call-overload]
+            for member in archive:
+                name = member.name.removeprefix("./").strip("/")
+                fault = fault or _check_member(content, layer, name, member)
+                seen.add(name)
+        while stream.read(_CHUNK):
+            pass
+    except (
+        EOFError,
+        ValueError,
+        KeyError,
+        zlib.error,
+        gzip.BadGzipFile,
+        tarfile.TarError,
+    ) as error:
+        return f"its tar-split is torn: {error}"
+    if stream.fault or fault:
+        return stream.fault or fault
+    if f"sha256:{stream.hash.hexdigest()}" != expected:
+        return f"its digest is not {expected[:19]}"
+    return _extra(content.diff(layer), seen) if content.driver == "overlay" else ""
+
+
+def _check_member(content: Content, layer: str, name: str, member: tarfile.TarInfo) -> str:
+    """What the tar header says and the disk does not; empty when they agree."""
+    path = content.diff(layer) / name
+    if path.name == _OPAQUE:
+        return ""  # kept as an extended attribute that not every pod may read
+    if path.name.startswith(_WHITEOUT):
+        return _check_whiteout(content, path)
+    try:
+        found = path.lstat()
+    except OSError as error:
+        # An unprivileged pod cannot make devices: they are left out when a layer is unpacked.
+        return "" if member.isdev() else f"{name}: {error.strerror}"
+    if member.issym():
+        same = stat.S_ISLNK(found.st_mode) and str(path.readlink()) == member.linkname
+    elif member.isdir():
+        same = stat.S_ISDIR(found.st_mode)
+    elif member.islnk():
+        same = not stat.S_ISDIR(found.st_mode)
+    elif member.isreg():
+        same = stat.S_ISREG(found.st_mode) and (
+            stat.S_IMODE(found.st_mode) == member.mode & 0o7777 or _mode_elsewhere(path)
+        )
+    else:
+        same = True
+    return "" if same else f"{name}: type, mode or target is not what the layer says"
+
+
+def _mode_elsewhere(path: Path) -> bool:
+    """Whether the real mode is in an attribute (storage.conf force_mask)."""
+    names = os.listxattr(path, follow_symlinks=False)
+    return any(n.endswith((".override_stat", ".containers.override_stat")) for n in names)
+
+
+def _check_whiteout(content: Content, path: Path) -> str:
+    hidden = path.with_name(path.name.removeprefix(_WHITEOUT))
+    try:
+        mode = hidden.lstat().st_mode
+    except FileNotFoundError:
+        mode = 0
+    if content.driver != "overlay":
+        return f"{hidden.name}: deleted in the layer but there" if mode else ""
+    # fuse-overlayfs without privileges keeps the .wh. file itself.
+    gone = stat.S_ISCHR(mode) or path.exists()
+    return "" if gone else f"{hidden.name}: its whiteout is gone"
+
+
+def _extra(diff: Path, seen: set[str]) -> str:
+    """A file on disk that the layer does not have."""
+    top = os.fspath(diff)
+    parents = {str(p) for s in seen for p in PurePosixPath(s).parents}
+    for directory, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = f"{directory}/{name}"
+            inside = path[len(top) + 1 :]
+            if inside in seen or inside in parents:
+                continue
+            if not stat.S_ISCHR(os.lstat(path).st_mode):
+                return f"{inside}: not in the layer"
+    return ""
+
+
+def check_image(content: Content, image: Record) -> str:
+    """Prove an image's blobs and its list of layers; empty when they are right."""
+    home = content.kind("images") / image["id"]
+    blobs: dict[str, bytes] = {}
+    for name, digest in (image.get("big-data-digests") or {}).items():
+        try:
+            blobs[name] = (home / big_data_name(name)).read_bytes()
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+        if f"sha256:{hashlib.sha256(blobs[name]).hexdigest()}" != digest:
+            return f"{name}: its digest is not {digest[:19]}"
+    if not image.get("layer"):
+        return ""
+    try:
+        manifest = json.loads(blobs["manifest"])
+        config = json.loads(blobs[manifest["config"]["digest"]])
+        wanted = config["rootfs"]["diff_ids"]
+    except (KeyError, TypeError, ValueError):
+        return "its manifest names no configuration that is here"
+    chain = content.chain(image["layer"])
+    found = [content.layers[layer].get("diff-digest") for layer in reversed(chain)]
+    below = content.layers[chain[-1]].get("parent") if chain else image["layer"]
+    if below and content.sound(below):  # the rest lies in a read-only store of the distribution
+        wanted = wanted[-len(found) :] if found else []
+    return "" if found == wanted else "its layers are not those of its configuration"
+
+
+def torn_by_crash(content: Content) -> set[str]:
+    """Layers that a crash of the node caught before their bytes reached the disk.
+
+    Only what was written in the last minute before the store's last write is looked at: the rest
+    was flushed by the kernel before.
+    """
+    try:
+        last = (content.kind("layers") / "layers.json").stat().st_mtime
+    except FileNotFoundError:
+        return set()
+    torn = set()
+    for layer, record in content.layers.items():
+        if stamp(record) > last - _UNFLUSHED and content.diff(layer).is_dir():
+            try:
+                if check_layer(content, layer):
+                    torn.add(layer)
+            except UnprovenError:
+                continue
+    return torn

@@ -1,0 +1,107 @@
+"""The sealed store of a key: base images pulled once, linked into every store at its next claim.
+
+A generation is built aside, proved, and renamed into place; it is never written again. Stores
+hold hard links to its files, so that an old generation can go as soon as a newer one stands.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import tempfile
+import uuid
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import EngineError, EngineMissingError, MismatchError
+from podman_agent.store import layout
+from podman_agent.store.content import image_names
+from podman_agent.store.layout import remove
+from podman_agent.store.merge import merge
+from podman_agent.store.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
+    """Add images to the key's sealed store by making its next generation.
+
+    Images of the last generation stay; one named again is pulled again.
+
+    Args:
+        volume: The cache volume.
+        key: The cache key; None for the default.
+        images: Names as ``podman pull`` takes them.
+        env: The environment of the engine.
+
+    Returns:
+        The generation's number and how many images it has.
+
+    Raises:
+        EngineMissingError: There is no buildah.
+        EngineError: An image cannot be pulled.
+        MismatchError: What was pulled does not have its digests.
+    """
+    home = layout.key_directory(volume, layout.check_key(key)) / "sealed"
+    home.mkdir(exist_ok=True)
+    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _next_generation(home, images, env)
+    finally:
+        os.close(lock)
+
+
+def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
+    for leftover in home.glob(".new-*"):
+        remove(leftover)
+    generations = layout.sealed_generations(home.parent)
+    number = generations[0][0] + 1 if generations else 1
+    new = home / f".new-{uuid.uuid4().hex}"
+    storage = new / "storage"
+    storage.mkdir(parents=True)
+    try:
+        if generations:
+            merge(generations[0][1], storage, new / "tmp", budget=3600)
+        _pull(storage, images, env)
+        _prove(storage)
+        for name in ("tmp", "runroot"):
+            remove(new / name)
+        new.rename(home / str(number))
+    except BaseException:
+        remove(new)
+        raise
+    return number, len(image_names(home / str(number) / "storage"))
+
+
+def _prove(storage: Path) -> None:
+    damage = verify(storage).damage
+    if damage:
+        what = f"image {', '.join(damage[0].images)} came damaged"
+        raise MismatchError(what, damage[0].why, "try again")
+
+
+def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str]) -> None:
+    """Pull with buildah: it knows short names, mirrors and logins, and records no paths."""
+    driver = "vfs" if (storage / "vfs-layers").is_dir() else env.get("STORAGE_DRIVER", "overlay")
+    with tempfile.TemporaryDirectory(prefix="podman-agent-warm-") as runroot:
+        argv = ["buildah", "--root", str(storage), "--runroot", runroot, "--storage-driver", driver]
+        for image in images:
+            try:
+                done = subprocess.run(
+                    [*argv, "pull", "--quiet", image],
+                    env={**env, "TMPDIR": str(storage.parent)},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    check=False,
+                )
+            except FileNotFoundError as error:
+                what = "cannot warm the cache"
+                raise EngineMissingError(what, "there is no buildah", "install it") from error
+            if done.returncode:
+                what = f"cannot pull {image}"
+                last = (done.stderr.strip().splitlines() or [""])[-1]
+                raise EngineError(what, last, returncode=done.returncode)

@@ -1,0 +1,188 @@
+"""Kill the whole container at random moments, again and again, and see what the cache is worth.
+
+    kill.py --kills 1000 --mode claim|plain [--full] [--minutes M] --work DIR
+
+Each pod first builds on the base image and compares every byte of the result (this is the check of what
+the kill before it left), then builds, pulls, pushes and commits until it is killed. At the end the
+volume is verified, collected, and its size compared with a volume that saw the same without kills.
+``--full`` puts the volume on a small ext4 of its own that other writes fill at random moments.
+Prints one JSON object; exits 1 when anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pods
+from podman_agent.store import gc, layout
+from podman_agent.store.content import Content
+from podman_agent.store.locks import locked
+from podman_agent.store.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_LIFE = 3.0
+
+
+def kill_loop(
+    volume: Path,
+    address: str,
+    *,
+    mode: str,
+    kills: int,
+    seconds: float,
+    before_kill: Callable[[], None] = lambda: None,
+    after_kill: Callable[[], None] = lambda: None,
+) -> tuple[int, list[str], list[str]]:
+    """Run pods one after another, each killed within `LONGEST_LIFE` seconds of its check.
+
+    Returns:
+        Kills done, checks that failed, and failures of the load between check and kill.
+    """
+    failures: list[str] = []
+    load: list[str] = []
+    end = time.monotonic() + seconds
+    done = 0
+    while done < kills and time.monotonic() < end:
+        pod = pods.Worker(volume, address, mode, "check-then-load")
+        timer: threading.Timer | None = None
+        for line in pod.lines():
+            word, _, rest = line.partition(" ")
+            if word == "CHECKED" or (word == "FAILED" and not rest.startswith("load:")):
+                if word == "FAILED":
+                    failures.append(f"after {done} kills: {rest}")
+                    print(failures[-1], file=sys.stderr, flush=True)
+                timer = threading.Timer(random.uniform(0, LONGEST_LIFE), pod.kill)
+                timer.start()
+                before_kill()
+            elif word == "FAILED":
+                load.append(rest)
+        pod.wait()
+        after_kill()
+        if timer is None:
+            failures.append(f"after {done} kills: the pod did not come to its check")
+        done += 1
+        if done % 50 == 0:
+            print(f"{done} kills, {len(failures)} failures", file=sys.stderr, flush=True)
+    return done, failures, load
+
+
+class Filler:
+    """Fills a volume up to the last megabytes, and makes the space again."""
+
+    def __init__(self, volume: Path) -> None:
+        self.file = volume / "filler"
+
+    def fill(self) -> None:
+        """Leave between nothing and 8 MB, after between 0 and 2 seconds."""
+        time.sleep(random.uniform(0, 2))
+        stat = os.statvfs(self.file.parent)
+        size = max(stat.f_bavail * stat.f_frsize - random.randrange(8 << 20), 1)
+        with self.file.open("wb") as file, contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+    def free(self) -> None:
+        """Make the space again."""
+        self.file.unlink(missing_ok=True)
+
+
+def small_volume(path: Path) -> None:
+    """Mount an ext4 of 400 MB of its own at `path`; gone with this process's mount namespace."""
+    image = path.with_suffix(".ext4")
+    image.unlink(missing_ok=True)
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(path)], check=True)
+
+
+def unkilled(volume: Path, address: str, mode: str) -> None:
+    """One pod that does the same work and ends by itself, for the size to compare with."""
+    pod = pods.Worker(volume, address, mode, "mixed", "8")
+    for _ in pod.lines():
+        pass
+    pod.wait()
+
+
+def damage(volume: Path) -> list[str]:
+    """Everything `verify` finds in all stores of a volume, the plain one too."""
+    roots = {s.graphroot for s in layout.all_stores(volume)} | {volume / "storage"}
+    return [f"{d.kind} {d.id[:12]}: {d.why}" for r in roots if r.is_dir() for d in verify(r).damage]
+
+
+def keep_only_base(volume: Path) -> None:
+    """Drop work images, so that sizes compare like with like."""
+    for store in layout.all_stores(volume):
+        with locked(store.lock) as free:
+            assert free, f"{store.name} is still locked"
+            for content in Content.all(store.graphroot):
+                names = {i: r.get("names") or [] for i, r in content.images.items()}
+                drop = [i for i, n in names.items() if not any("soak/base" in x for x in n)]
+                gc.drop_images(store, content, drop)
+        store.empty_trash()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--mode", choices=("claim", "plain"), default="claim")
+    parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--full", action="store_true")
+    args = parser.parse_args()
+    if args.full and "PRIVATE_MOUNTS" not in os.environ:
+        os.execvpe("unshare", ["unshare", "-m", sys.executable, *sys.argv], {**os.environ, "PRIVATE_MOUNTS": "1"})
+    args.work.mkdir(parents=True, exist_ok=True)
+    name = f"{args.mode}-full" if args.full else args.mode
+    volume, twin = args.work / f"volume-{name}", args.work / f"twin-{name}"
+    for path in (volume, twin):
+        layout.remove(path)
+        path.mkdir()
+    filler: dict[str, Callable[[], None]] = {}
+    if args.full:
+        small_volume(volume)
+        filler = {"before_kill": Filler(volume).fill, "after_kill": Filler(volume).free}
+    started = time.monotonic()
+    with pods.registry(args.work) as registry:
+        kills, failures, load = kill_loop(
+            volume, registry.address, mode=args.mode, kills=args.kills, seconds=60 * args.minutes, **filler
+        )
+        unkilled(twin, registry.address, args.mode)
+    found = damage(volume)
+    before = gc.usage([volume])
+    outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []
+    result = {
+        "mode": name,
+        "kills": kills,
+        "seconds": round(time.monotonic() - started),
+        "failed_checks": len(failures),
+        "failures": failures[:20],
+        "failed_operations_between": len(load),
+        "between": sorted(set(load))[:20],
+        "damage": found,
+        "bytes_before_gc": before,
+        "bytes_after_gc": gc.usage([volume]),
+        "gc": [o.as_json() for o in outcomes],
+    }
+    if args.mode == "claim":
+        for path in (volume, twin):
+            keep_only_base(path)
+        with contextlib.suppress(ZeroDivisionError):
+            result["size_against_never_killed"] = round(gc.usage([volume]) / gc.usage([twin]), 4)
+    print(json.dumps(result, indent=1))
+    return 1 if failures or found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

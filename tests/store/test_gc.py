@@ -1,0 +1,199 @@
+"""Garbage collection frees what nobody holds, and says what."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from podman_agent import cli
+from podman_agent.commands.gc import parse_age, parse_size
+from podman_agent.errors import UsageError
+from podman_agent.store import gc, layout
+from podman_agent.store.content import image_names
+from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.verify import verify
+from store.fabricate import Fabric, small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podman_agent.store import Claim
+    from store.conftest import Volume
+
+DAY = 86400.0
+
+
+def stocked(volume: Volume, name: str) -> tuple[Claim, Fabric]:
+    ours = volume.pod(name)
+    layout.remove(ours.graphroot)
+    return ours, small(ours.graphroot)
+
+
+def exists(volume: Volume, store: str) -> bool:
+    return (volume.root / HOME / store).is_dir()
+
+
+def test_a_store_in_use_is_left_alone(volume: Volume) -> None:
+    _, fabric = stocked(volume, "a")
+    (fabric.root / "overlay" / ("ab" * 32)).mkdir()
+    [outcome] = gc.collect(volume.root, gc.Policy(budget=0, age=0))
+    assert outcome.skipped == "in use by a"
+    assert (fabric.root / "overlay" / ("ab" * 32)).is_dir()
+
+
+def test_orphans_are_freed_and_reported(volume: Volume) -> None:
+    ours, fabric = stocked(volume, "a")
+    orphan = fabric.root / "overlay" / ("ab" * 32)
+    orphan.mkdir()
+    (orphan / "file").write_bytes(bytes(1_000_000))
+    volume.kill(ours)
+    [outcome] = gc.collect(volume.root, gc.Policy())
+    assert outcome.done == ["removed 1 orphan directory"]
+    assert 1_000_000 <= outcome.freed < 1_100_000
+    assert not verify(fabric.root).damage
+
+
+def test_a_store_unused_for_too_long_goes(volume: Volume, clock: Callable[[float], None]) -> None:
+    ours, _ = stocked(volume, "a")
+    volume.kill(ours)
+    clock(layout.now() + 15 * DAY)
+    [outcome] = gc.collect(volume.root, gc.Policy(age=14 * DAY))
+    assert outcome.done == ["store removed, unused for 15d"]
+    assert not exists(volume, ours.store)
+
+
+def test_a_store_made_for_a_rush_goes(volume: Volume) -> None:
+    first, _ = stocked(volume, "a")
+    extra = volume.pod("b", PODMAN_AGENT_CACHE_STORES="1")
+    volume.kill(first)
+    volume.kill(extra)
+    gc.collect(volume.root, gc.Policy(limit=1))
+    assert (exists(volume, first.store), exists(volume, extra.store)) == (True, False)
+
+
+def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, clock: Callable[[float], None]) -> None:
+    clock(1000.0 + layout.now())
+    old, _ = stocked(volume, "a")
+    clock(2000.0 + layout.now())
+    new = volume.pod("b")
+    layout.remove(new.graphroot)
+    small(new.graphroot)
+    both = gc.usage([volume.root / HOME])
+    for ours in (old, new):
+        volume.kill(ours)
+    gc.collect(volume.root, gc.Policy(budget=both * 3 // 4))
+    assert (exists(volume, old.store), exists(volume, new.store)) == (False, True)
+    assert len(image_names(new.graphroot)) == 2
+
+
+def test_in_the_last_store_images_nobody_stands_on_go_first(volume: Volume) -> None:
+    ours, fabric = stocked(volume, "a")
+    volume.kill(ours)
+    gc.collect(volume.root, gc.Policy(budget=gc.usage([volume.root / HOME]) - 16384))
+    assert image_names(fabric.root) == {"docker.io/library/base:latest"}
+    assert not verify(fabric.root).damage
+
+
+def test_hard_links_free_nothing_until_the_last_is_gone(volume: Volume) -> None:
+    first, _ = stocked(volume, "a")
+    second = volume.pod("b")
+    volume.kill(first)
+    shared = gc.remove_store(Store(volume.root / HOME / first.store)).freed
+    volume.kill(second)
+    assert gc.remove_store(Store(volume.root / HOME / second.store)).freed > shared + 65000
+
+
+def test_old_unnamed_images_go_and_young_ones_stay(volume: Volume) -> None:
+    ours, fabric = stocked(volume, "a")
+    for image in fabric.images:
+        image["names"] = []
+    fabric.save()
+    volume.kill(ours)
+    os.utime(fabric.root / "overlay-images" / fabric.images[1]["id"], (1, 1))
+    [outcome] = gc.collect(volume.root, gc.Policy())
+    assert outcome.done == ["removed 1 unnamed image"]
+    assert verify(fabric.root).images == 1
+
+
+def test_a_store_named_by_a_pod_goes_only_after_long_silence(volume: Volume, clock: Callable[[float], None]) -> None:
+    ours = volume.pod("agent", PODMAN_AGENT_CACHE_LOCKS="never")
+    volume.kill(ours)
+    [outcome] = gc.collect(volume.root, gc.Policy(age=0))
+    assert "not old enough" in outcome.skipped
+    clock(layout.now() + 3 * DAY)
+    gc.collect(volume.root, gc.Policy(age=0))
+    assert not exists(volume, ours.store)
+
+
+def test_an_adopted_store_is_emptied_in_its_place(volume: Volume) -> None:
+    small(volume.root / "storage")
+    ours = volume.pod("a")
+    volume.kill(ours)
+    outcome = gc.remove_store(Store(volume.root / HOME / ours.store))
+    assert outcome.freed > 70000
+    assert list((volume.root / "storage").iterdir()) == []
+    assert volume.pod("b").graphroot == volume.root / HOME / "default/0/storage"
+
+
+def test_a_claimer_that_comes_while_a_store_is_removed_takes_another(volume: Volume) -> None:
+    ours, _ = stocked(volume, "a")
+    volume.kill(ours)
+    store = Store(volume.root / HOME / ours.store)
+    with gc.locks.locked(store.lock) as free:
+        assert free
+        assert volume.pod("b").store == "default/1"
+
+
+def test_what_could_be_freed_is_estimated_without_the_bytes_of_pods_at_work(volume: Volume) -> None:
+    first, _ = stocked(volume, "a")
+    second = volume.pod("b")  # hard links of the same layers
+    volume.kill(first)
+    assert gc.could_free(volume.root) == 0
+    volume.kill(second)
+    assert gc.could_free(volume.root) > 70000
+
+
+@pytest.mark.parametrize(("text", "size"), [("40G", 40_000_000_000), ("500Mi", 500 << 20), ("1.5k", 1500), ("7", 7)])
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1G", "1Q"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_size(text)
+
+
+def test_ages() -> None:
+    assert (parse_age("90s"), parse_age("36h"), parse_age("14d")) == (90, 129600, 14 * DAY)
+
+
+def command(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = cli.main(list(argv))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_lists_collects_verifies_and_removes(volume: Volume, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, fabric = stocked(volume, "a")
+    at = ("--volume", str(volume.root))
+    [row] = json.loads(command(capsys, "cache", "ls", "--json", *at)[1])
+    assert (row["store"], row["state"], row["owner"], row["images"]) == ("default/0", "claimed", "a", 2)
+    assert "default/0  claimed  a" in command(capsys, "cache", "ls", *at)[1]
+    code, _, err = command(capsys, "cache", "rm", "default/0", *at)
+    assert (code, "a pod is using it" in err) == (78, True)
+    volume.kill(ours)
+    assert command(capsys, "cache", "verify", *at)[0] == 0
+    next((fabric.root / "overlay").glob("*/diff/big")).unlink()
+    code, out, err = command(capsys, "cache", "verify", *at)
+    assert code == 76
+    assert "DAMAGED layer" in out
+    assert "localhost/app:latest" in out
+    assert len(err.splitlines()) == 1
+    assert "freed" in command(capsys, "gc", *at)[1]
+    assert "freed" in command(capsys, "cache", "gc", *at)[1]
+    assert command(capsys, "cache", "rm", "--all", *at)[0] == 0
+    assert not exists(volume, "default/0")
+    assert State.read(volume.root / HOME / "default/0/state.json") == State()
