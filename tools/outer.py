@@ -37,7 +37,7 @@ NAME = os.environ.get("JPA_NAME", "jpa")
 # a plan of the outer machine, apart from that of an agent this may itself be running in
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if not k.startswith("PODMAN_AGENT_")},
-    "PODMAN_AGENT_VOLUME": str(CACHE / "containers"),
+    "PODMAN_AGENT_GRAPHROOT": str(CACHE / "containers/storage"),
     "PODMAN_AGENT_STATE_DIR": f"/run/jenkins-podman-agent-{os.geteuid()}",
 }
 

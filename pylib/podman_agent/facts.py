@@ -16,7 +16,7 @@ import struct
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podman_agent import trials
 from podman_agent.errors import DataError
@@ -74,6 +74,9 @@ class Facts:
     graphroot_error: str = ""
     graphroot_driver: str = ""  # the driver it was made with
     additional_stores: tuple[str, ...] = ()
+    tmpdir: str = ""  # on the volume, beside the graphroot
+    store: str = ""  # the claimed store as `podman-agent cache ls` names it
+    store_note: str = ""
     runroot: str = "/run/containers/storage"
     overlay: str = ""
     overlay_userns: str = "not tried"
@@ -247,26 +250,35 @@ def _systemd() -> bool:
     return first == "systemd" and Path("/run/systemd/system").is_dir()
 
 
+class Store(NamedTuple):
+    """Where podman's store is to be: a claimed one, or a graphroot of the caller's own."""
+
+    graphroot: Path
+    additional: tuple[Path, ...] = ()
+    tmp: Path | None = None
+    name: str = ""
+    note: str = ""
+
+
 def read(
     env: Mapping[str, str],
     *,
     volume: Path,
-    graphroot: Path,
+    store: Store,
     runroot: Path,
-    additional_stores: tuple[str, ...] = (),
 ) -> Facts:
     """Look at this pod. Takes tens of milliseconds, so it is done once per container start.
 
     Args:
         env: The environment, for PATH.
         volume: Where the cache volume is mounted.
-        graphroot: The directory podman's store is to be in.
+        store: The directory podman's store is to be in, and what belongs to it.
         runroot: Where the store's run state goes: never on the volume.
-        additional_stores: Read-only stores that go with it.
     """
     status = _status()
     uid = os.geteuid()
     path = env.get("PATH", os.defpath)
+    graphroot = store.graphroot
     programs = find_programs(path)
     write_error = _write_error(graphroot)
     there = existing_ancestor(graphroot)
@@ -296,7 +308,10 @@ def read(
         graphroot_fs=file_system(there),
         graphroot_error=write_error,
         graphroot_driver=driver_made_with(graphroot),
-        additional_stores=additional_stores,
+        additional_stores=tuple(str(path) for path in store.additional),
+        tmpdir=str(store.tmp or ""),
+        store=store.name,
+        store_note=store.note,
         runroot=str(runroot),
         overlay=write_error or trials.overlay(there, userns=False),
         overlay_userns=userns_overlay,

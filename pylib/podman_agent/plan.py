@@ -49,6 +49,8 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
 PODMAN_NOFILE = 1048576
 
 SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
+# every new container is a reboot to podman, which then refreshes the database of a store that others may be using
+SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
@@ -252,6 +254,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         what = f"cannot write in the graphroot {facts.graphroot}"
         raise VolumeError(what, facts.graphroot_error, _volume_fix(facts))
     rules = _Rules(overrides)
+    if facts.store:
+        rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
     driver, mount_program = _storage(facts, rules)
     runtime = _runtime(facts, rules)
     cgroups = _cgroups(facts, rules, runtime)
@@ -313,7 +317,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         network=network,
         ulimits=_ulimits(facts, rules),
         build_format=build_format,
-        tmpdir=facts.graphroot.rstrip("/") + ".tmp",
+        tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
         mirrors=_mirrors(overrides.get("MIRRORS", "")),
         insecure=tuple(_split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
         can_run=_can_run(facts),

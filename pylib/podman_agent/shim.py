@@ -4,7 +4,7 @@ Only `os` and `sys` are imported here, which the interpreter has loaded anyway. 
 container start, or for docker's own verbs only, is imported where it is called.
 
 The plan as the hot path reads it is one file of NUL-separated fields:
-magic, stamp, overrides, number of programs, name=path …, number of flags, flag …, name=value …, "end".
+magic, stamp, overrides, claim, number of programs, name=path …, number of flags, flag …, name=value …, "end".
 """
 
 import os
@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
     from typing import NoReturn
 
-MAGIC = "podman-agent 1"
+MAGIC = "podman-agent 2"
 PREFIX = "PODMAN_AGENT_"
 
 # Verbs that need no store: they work even in a pod where no plan can be made.
@@ -43,10 +43,12 @@ REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r"
 class Hot:
     """What the hot path needs of a plan."""
 
-    __slots__ = ("environment", "flags", "programs")
+    __slots__ = ("alive", "environment", "flags", "programs")
 
-    def __init__(self, programs: dict[str, str], flags: list[str], environment: list[tuple[str, str]]) -> None:
-        self.programs, self.flags, self.environment = programs, flags, environment
+    def __init__(
+        self, programs: dict[str, str], flags: list[str], environment: list[tuple[str, str]], alive: str = ""
+    ) -> None:
+        self.programs, self.flags, self.environment, self.alive = programs, flags, environment, alive
 
 
 def stamp() -> str:
@@ -82,14 +84,17 @@ def decode(data: bytes) -> Hot | None:
     if fields[0] != MAGIC or fields[-1] != "end" or fields[1:3] != [stamp(), overrides()]:
         return None
     try:
-        flags_at = 4 + int(fields[3])
+        if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
+            os.close(os.open(fields[3], os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        flags_at = 5 + int(fields[4])
         env_at = flags_at + 1 + int(fields[flags_at])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OSError):
         return None
     return Hot(
-        {name: path for name, _, path in (f.partition("=") for f in fields[4:flags_at])},
+        {name: path for name, _, path in (f.partition("=") for f in fields[5:flags_at])},
         fields[flags_at + 1 : env_at],
         [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
+        fields[3],
     )
 
 

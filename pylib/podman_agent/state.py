@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from podman_agent import facts as facts_module
 from podman_agent import render, shim
 from podman_agent.errors import VolumeError
 from podman_agent.plan import Plan, decide, overrides_from
+from podman_agent.store import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,11 +34,12 @@ SHIMMED = ("podman", "buildah", "skopeo")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was read, what was decided, and where it was written."""
+    """What was read, what was decided, where it is to be written, and what tells that the claim still holds."""
 
     facts: Facts
     plan: Plan
     directory: Path
+    alive: str
 
 
 def write(path: Path, text: str | bytes, mode: int = 0o644) -> None:
@@ -115,7 +118,7 @@ def _runroot(directory: Path) -> Path:
 
 
 def look(directory: Path | None = None) -> Decision:
-    """Read this pod and decide, writing nothing but the trials' own traces.
+    """Claim a store, read this pod and decide; no plan is written.
 
     Raises:
         PodmanAgentError: As `podman_agent.plan.decide` does.
@@ -123,9 +126,21 @@ def look(directory: Path | None = None) -> Decision:
     directory = directory or _directory()
     overrides = overrides_from(os.environ)
     volume = _volume(overrides)
-    graphroot = Path(overrides.get("GRAPHROOT") or volume / "storage")
-    found = facts_module.read(os.environ, volume=volume, graphroot=graphroot, runroot=_runroot(directory))
-    return Decision(found, decide(found, os.environ), directory)
+    store, alive = _store(overrides, volume, directory)
+    found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory))
+    return Decision(found, decide(found, os.environ), directory, alive)
+
+
+def _store(overrides: Mapping[str, str], volume: Path, directory: Path) -> tuple[facts_module.Store, str]:
+    """Claim a store on the volume, unless the caller names a graphroot of its own."""
+    if overrides.get("GRAPHROOT"):
+        return facts_module.Store(Path(overrides["GRAPHROOT"])), ""
+    claim = claims.claim(
+        volume, key=overrides.get("CACHE_KEY"), env=os.environ, legacy=volume / "storage", run=directory
+    )
+    if claim.message:
+        sys.stderr.write(f"podman-agent: {claim.message}\n")
+    return facts_module.Store(claim.graphroot, claim.additional, claim.tmp, claim.store, claim.note), claim.alive
 
 
 def _install(decision: Decision, files: dict[str, str]) -> bool:
@@ -160,7 +175,7 @@ def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
 def encode(hot: shim.Hot) -> bytes:
     """The plan file as `podman_agent.shim.decode` reads it."""
     fields = [
-        *(shim.MAGIC, shim.stamp(), shim.overrides()),
+        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive),
         *(str(len(hot.programs)), *(f"{k}={v}" for k, v in hot.programs.items())),
         *(str(len(hot.flags)), *hot.flags),
         *(f"{k}={v}" for k, v in hot.environment),
@@ -195,9 +210,22 @@ def ensure() -> shim.Hot:
                 write(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))
             behind = {name: plan.programs[name] for name in SHIMMED if name in plan.programs}
-            hot = shim.Hot(behind, list(render.flags(plan)), list(environment.items()))
+            hot = shim.Hot(behind, list(render.flags(plan)), list(environment.items()), decision.alive)
             write(directory / "hot", encode(hot))
         except OSError as error:
             what = f"cannot write {error.filename or directory}"
             raise VolumeError(what, error.strerror or "", "free space there, or mount an emptyDir") from error
         return hot
+
+
+def stored(name: str) -> str:
+    """A file of this container's state, as text: ``plan.json`` or ``facts.json``.
+
+    Raises:
+        VolumeError: There is none; `ensure` makes it.
+    """
+    for place in shim.state_directories():
+        with contextlib.suppress(OSError):
+            return (Path(place) / name).read_text(encoding="utf-8")
+    msg = f"there is no {name}"
+    raise VolumeError(msg, "no plan was made in this container yet", "run podman-agent plan")

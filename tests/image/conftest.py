@@ -52,7 +52,7 @@ def start(image: str) -> Iterator[Callable[..., Host]]:
     """
     with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(ROOT / "entrypoint"), prepend=os.pathsep)
-        for name in ("PODMAN_AGENT_VOLUME", "PODMAN_AGENT_STATE_DIR"):
+        for name in ("PODMAN_AGENT_GRAPHROOT", "PODMAN_AGENT_STATE_DIR"):
             patch.setenv(name, machine.ENVIRONMENT[name])
 
         def start(*options: str) -> Host:

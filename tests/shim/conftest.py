@@ -52,7 +52,7 @@ class Shim:
         return {
             "PATH": f"{ROOT / 'entrypoint'}:{self.directory / 'bin'}:/usr/bin:/bin:/usr/sbin:/sbin",
             "PODMAN_AGENT_STATE_DIR": str(self.directory / "state"),
-            "PODMAN_AGENT_VOLUME": str(self.directory / "volume"),
+            "PODMAN_AGENT_GRAPHROOT": str(self.directory / "storage"),
             "FAKE_OUT": str(self.directory / "out"),
             "FAKE_CALLS": str(self.directory / "calls"),
         }

@@ -166,7 +166,7 @@ def test_eight_first_calls_make_one_plan_and_all_succeed(shim: Shim) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", b"\0\0\0", b"podman-agent 1", b"podman-agent 1\0x\0y\0999999\0end", os.urandom(4096)],
+    [b"", b"garbage", b"\0\0\0", b"podman-agent 2", b"podman-agent 2\0x\0y\0999999\0end", os.urandom(4096)],
 )
 def test_a_broken_plan_file_is_remade(shim: Shim, content: bytes) -> None:
     """Whatever is in it."""
@@ -191,7 +191,7 @@ def test_the_plan_of_another_container_start_is_remade(shim: Shim) -> None:
     """The file may outlive the container on a mounted /run."""
     shim.call("ps")
     good = shim.hot.read_bytes()
-    shim.hot.write_bytes(re.sub(rb"(podman-agent 1\0[0-9a-f-]+ )\d+", rb"\g<1>1", good))
+    shim.hot.write_bytes(re.sub(rb"(podman-agent 2\0[0-9a-f-]+ )\d+", rb"\g<1>1", good))
     shim.call("ps")
     assert shim.hot.read_bytes() == good
 
@@ -210,7 +210,7 @@ def test_other_overrides_make_another_plan(shim: Shim) -> None:
     [
         ({"PODMAN_AGENT_RUNTIME": "kata"}, 78, "PODMAN_AGENT_RUNTIME=kata is not a value we know"),
         ({"PODMAN_AGENT_RUNTYME": "crun"}, 78, "unknown variable PODMAN_AGENT_RUNTYME"),
-        ({"PODMAN_AGENT_VOLUME": "/proc/nowhere"}, 73, "cannot write in the graphroot /proc/nowhere/storage"),
+        ({"PODMAN_AGENT_GRAPHROOT": "/proc/nowhere"}, 73, "cannot write in the graphroot /proc/nowhere"),
         ({"PODMAN_AGENT_STATE_DIR": "/proc/nowhere"}, 73, "the plan has nowhere to be kept"),
     ],
 )
@@ -228,7 +228,7 @@ def test_a_refusal_is_one_line_and_a_documented_code(shim: Shim, env: dict[str, 
 @pytest.mark.parametrize("args", [("--version",), ("login", "x"), ("logout", "x"), ("--help",)])
 def test_what_needs_no_store_works_where_no_plan_can_be_made(shim: Shim, args: tuple[str, ...]) -> None:
     """docker-workflow asks for the version before anything else."""
-    assert shim.call(*args, PODMAN_AGENT_VOLUME="/proc/nowhere").returncode == 0
+    assert shim.call(*args, PODMAN_AGENT_GRAPHROOT="/proc/nowhere").returncode == 0
 
 
 def test_a_refusal_leaves_nothing_half_written(shim: Shim) -> None:

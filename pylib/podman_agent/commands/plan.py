@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from podman_agent import state
@@ -17,17 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the plan; nothing is written but the trials' own traces."""
-    decision = state.look()
-    if args.facts:
-        print(decision.facts.to_json())
+    """Print the plan of this container start, made first if there is none yet."""
+    state.ensure()
+    text = state.stored("facts.json" if args.facts else "plan.json")
+    if args.json or args.facts:
+        print(text)
         return 0
-    if args.json:
-        print(decision.plan.to_json())
-        return 0
-    width = max(len(reason.choice) for reason in decision.plan.reasons)
-    for reason in decision.plan.reasons:
-        mark = " (forced)" if reason.forced else ""
-        print(f"{reason.choice:<{width}}  {reason.value}{mark}: {reason.why}")
-        print(f"{'':<{width}}  {reason.source}")
+    reasons = json.loads(text)["reasons"]
+    width = max(len(reason["choice"]) for reason in reasons)
+    for reason in reasons:
+        mark = " (forced)" if reason["forced"] else ""
+        print(f"{reason['choice']:<{width}}  {reason['value']}{mark}: {reason['why']}")
+        print(f"{'':<{width}}  {reason['source']}")
     return 0
