@@ -58,7 +58,7 @@ def _plan_early() -> None:
     """Decide now, so that the first build need not; what fails here fails there too, in the build's own log."""
     try:
         state.ensure()
-    except PodmanAgentError as error:
+    except (PodmanAgentError, OSError) as error:
         _say(str(error))
 
 

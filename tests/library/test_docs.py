@@ -44,7 +44,7 @@ def test_every_option_in_the_documentation_exists():
 
 def test_the_api_reference_builds(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-m", "pdoc", "podman_agent", "-o", tmp_path],
+        [sys.executable, "-W", "error::UserWarning", "-m", "pdoc", "podman_agent", "!podman_agent.docker", "-o", tmp_path],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -155,6 +155,7 @@ def claim(
     if ours:
         return ours
     try:
+        volume.mkdir(parents=True, exist_ok=True)
         directory = layout.key_directory(volume, key)
         return _Claimer(volume, directory, legacy, settings, record).claim()
     except OSError as error:
@@ -209,7 +210,8 @@ class Space:
 
 def space(volume: Path) -> Space:
     """What is left for this user on the volume."""
-    stat = os.statvfs(volume)
+    there = next(path for path in (volume, *volume.parents) if path.exists())
+    stat = os.statvfs(there)
     return Space(stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize)
 
 
