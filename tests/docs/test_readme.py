@@ -1,0 +1,59 @@
+"""The README is true: its commands, its pipeline, its variables and its exit codes are the project's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from podman_agent import errors
+from podman_agent.plan import ANY, OVERRIDES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def subclasses(cls: type[errors.PodmanAgentError]) -> set[type[errors.PodmanAgentError]]:
+    return set(cls.__subclasses__()).union(*(subclasses(c) for c in cls.__subclasses__()), {cls})
+
+
+def test_every_make_target_it_names_is_there() -> None:
+    """`make demo` and `make test` themselves are run by CI."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", README)) - {"sure"}
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_every_variable_it_names_exists_and_every_variable_is_named() -> None:
+    """A variable nobody can read about is none."""
+    named = {name.rstrip("_") for name in re.findall(r"PODMAN_AGENT_([A-Z_]+)", README)}
+    assert named == set(OVERRIDES)
+
+
+def test_the_values_it_gives_are_the_ones_that_are_accepted() -> None:
+    """`PODMAN_AGENT_X` = a, b."""
+    for name, values in re.findall(r"`PODMAN_AGENT_([A-Z_]+)` = ([a-z0-9, -]+?) \|", README):
+        assert OVERRIDES[name] != ANY
+        assert tuple(values.split(", ")) == OVERRIDES[name]
+
+
+def test_its_exit_codes_are_those_of_the_errors() -> None:
+    """EngineError keeps podman's own code, and the base class's 70 is never raised as such."""
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert table == {c.exit_code for c in subclasses(errors.PodmanAgentError)} - {70}
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)", README))
+def test_every_link_into_the_repository_leads_somewhere(link: str) -> None:
+    """Files move."""
+    assert (ROOT / link).exists()
+
+
+def test_the_one_minute_pipeline_runs_the_demos_job() -> None:
+    """Its sh step is, command for command, what `make demo` runs in real pods (there the Dockerfile comes by stdin)."""
+    script = re.search(r"sh '''\n(.*?)'''", README, re.DOTALL)
+    assert script is not None
+    readme = [line.strip() for line in script[1].strip().splitlines()]
+    job = [line for line in demo.JOB.strip().splitlines() if "images" not in line]
+    assert readme[1:] == job[1:]
+    assert readme[0].removesuffix(".") == job[0].partition(" | ")[2].removesuffix("-")
