@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import demo
 import pytest
 from podman_agent import errors
 from podman_agent.plan import ANY, OVERRIDES

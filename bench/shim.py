@@ -1,0 +1,68 @@
+"""What the shim itself costs, warm: paired runs, medians and ratios, no podman behind it.
+
+Interleaved: bare ``python3 -IS -c pass``, ``true``, and the shim in front of ``true`` for verbs of each kind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "pylib"))
+RUNS = 300
+
+
+def plan_with(program: str, directory: str) -> None:
+    """Write a plan whose podman is `program`."""
+    os.environ["PODMAN_AGENT_STATE_DIR"] = directory
+    from podman_agent import shim, state  # noqa: PLC0415 - reads the environment set here
+
+    flags = ["--cgroup-manager=cgroupfs", "--events-backend=file"]
+    environment = [(f"BENCH_{n}", "x" * 20) for n in range(6)]
+    (Path(directory) / "hot").write_bytes(state.encode(shim.Hot({"podman": program}, flags, environment)))
+
+
+def seconds(command: list[str], env: dict[str, str]) -> float:
+    """Wall time of one run."""
+    start = time.perf_counter()
+    subprocess.run(command, env=env, check=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print one JSON object: medians in milliseconds and the ratios."""
+    with tempfile.TemporaryDirectory() as directory:
+        plan_with("/bin/true", directory)
+        env = dict(os.environ)
+        commands = {
+            "python3 -IS -c pass": ["/usr/bin/python3", "-IS", "-c", "pass"],
+            "true": ["/bin/true"],
+            "podman version": [str(ROOT / "entrypoint/podman"), "version"],
+            "docker run": [str(ROOT / "entrypoint/docker"), "run", "--rm", "busybox", "true"],
+            "docker exec": [str(ROOT / "entrypoint/docker"), "exec", "-i", "c", "true"],
+        }
+        samples: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(RUNS):
+            for name, command in commands.items():
+                samples[name].append(seconds(command, env))
+    medians = {name: statistics.median(values) * 1000 for name, values in samples.items()}
+    bare = medians["python3 -IS -c pass"]
+    added = {name: (medians[name] - medians["true"]) / bare for name in commands if " " in name and name[0] != "p"}
+    added["podman version"] = (medians["podman version"] - medians["true"]) / bare
+    report = {
+        "runs": RUNS,
+        "median_ms": {name: round(value, 2) for name, value in medians.items()},
+        "added to podman, in units of the bare interpreter": {name: round(v, 3) for name, v in added.items()},
+    }
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
