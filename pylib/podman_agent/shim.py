@@ -1,13 +1,14 @@
 """The hot path of ``docker …``, ``podman …`` and ``buildah …``: arguments in, arguments out, exec.
 
-Only `os` and `sys` are imported here, which the interpreter has loaded anyway. Everything that is needed once per
-container start, or for docker's own verbs only, is imported where it is called.
+Only `posix` and `sys` are imported here, which are built into the interpreter; `os` alone would cost a tenth of its
+start. Everything that is needed once per container start, or for docker's own verbs only, is imported where it is
+called. The environment is the bytes that `posix` keeps.
 
 The plan as the hot path reads it is one file of NUL-separated fields:
 magic, stamp, overrides, claim, number of programs, name=path …, number of flags, flag …, name=value …, "end".
 """
 
-import os
+import posix
 import sys
 
 TYPE_CHECKING = False  # `typing` would cost more than all of this
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MAGIC = "podman-agent 2"
-PREFIX = "PODMAN_AGENT_"
+PREFIX = b"PODMAN_AGENT_"
 
 # Verbs that need no store: they work even in a pod where no plan can be made.
 STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
@@ -60,32 +61,33 @@ def stamp() -> str:
             started = file.read().rpartition(b")")[2].split()[19]
     except (OSError, IndexError):
         return "unknown"
-    return os.fsdecode(boot + b" " + started)
+    return (boot + b" " + started).decode()
 
 
 def overrides() -> str:
     """The ``PODMAN_AGENT_*`` variables as one text: a plan made under others is not this call's."""
-    return "\n".join(sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith(PREFIX)))
+    found = sorted(k + b"=" + v for k, v in posix.environ.items() if k.startswith(PREFIX))
+    return b"\n".join(found).decode("utf-8", "surrogateescape")
 
 
 def state_directories() -> list[str]:
     """Where a plan may be, best first: /run for root; what every pod lets its user write, for all."""
-    chosen = os.environ.get("PODMAN_AGENT_STATE_DIR")
+    chosen = posix.environ.get(b"PODMAN_AGENT_STATE_DIR")
     if chosen:
-        return [chosen]
-    uid = os.geteuid()
+        return [chosen.decode("utf-8", "surrogateescape")]
+    uid = posix.geteuid()
     places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
     return places if uid else ["/run/podman-agent", *places]
 
 
 def decode(data: bytes) -> Hot | None:
     """Read the fields of a plan file; None when it is torn, of another version, another start or other overrides."""
-    fields = os.fsdecode(data).split("\0")
+    fields = data.decode("utf-8", "surrogateescape").split("\0")
     if fields[0] != MAGIC or fields[-1] != "end" or fields[1:3] != [stamp(), overrides()]:
         return None
     try:
         if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
-            os.close(os.open(fields[3], os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            posix.close(posix.open(fields[3], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
         flags_at = 5 + int(fields[4])
         env_at = flags_at + 1 + int(fields[flags_at])
     except (ValueError, IndexError, OSError):
@@ -103,7 +105,7 @@ def load() -> Hot | None:
     for directory in state_directories():
         try:
             with open(directory + "/hot", "rb", 0) as file:
-                if os.fstat(file.fileno()).st_uid != os.geteuid():
+                if posix.fstat(file.fileno()).st_uid != posix.geteuid():
                     continue
                 return decode(file.read())
         except OSError:
@@ -121,7 +123,7 @@ def verb_index(args: list[str]) -> int:
 
 def is_remote(flags: list[str]) -> bool:
     """Whether podman will speak to a service elsewhere, where local flags are errors (`cmd/podman/root.go`)."""
-    if "CONTAINER_HOST" in os.environ or "CONTAINER_CONNECTION" in os.environ:
+    if b"CONTAINER_HOST" in posix.environ or b"CONTAINER_CONNECTION" in posix.environ:
         return True
     return any(
         flag.partition("=")[0] in REMOTE_FLAGS or (flag[:2] in ("-c", "-H") and flag[1] != "-") for flag in flags
@@ -130,10 +132,10 @@ def is_remote(flags: list[str]) -> bool:
 
 def _restore_locale() -> None:
     # Python coerces the C locale and tells its children so (PEP 538); podman's environment is the caller's
-    if os.environ.get("LC_CTYPE") == "C.UTF-8":
+    if posix.environ.get(b"LC_CTYPE") == b"C.UTF-8":
         with open("/proc/self/environ", "rb", 0) as file:
             if b"\0LC_CTYPE=" not in b"\0" + file.read():
-                del os.environ["LC_CTYPE"]
+                del posix.environ[b"LC_CTYPE"]
 
 
 def _first_call(verb: str) -> Hot:
@@ -161,33 +163,34 @@ def main() -> "NoReturn":
     at = verb_index(args)
     verb = args[at] if at < len(args) else (args[0] if args else "")
     hot = load() or _first_call(verb)
-    if os.environ.get("LC_CTYPE"):
-        _restore_locale()
+    _restore_locale()
     for key, value in hot.environment:
-        if key not in os.environ:
-            os.environ[key] = value
+        posix.environ.setdefault(key.encode(), value.encode("utf-8", "surrogateescape"))
     program = hot.programs.get("podman" if name == "docker" else name, "")
     if not program:
         sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
         sys.exit(127)
     if name not in ("docker", "podman"):
-        os.execv(program, [name, *args])
+        posix.execve(program, [name, *args], posix.environ)
     if name == "docker" and not is_remote([]):
         _docker(program, hot.flags, args)
     flags = [] if is_remote(args[:at]) else hot.flags
-    os.execv(program, ["podman", *flags, *args])
+    posix.execve(program, ["podman", *flags, *args], posix.environ)
 
 
 def _docker(program: str, flags: list[str], args: list[str]) -> None:
     """Give what docker and podman understand differently to its translator; returns when there is no difference."""
     from podman_agent.docker.direct import is_direct
 
-    if is_direct(args, os.environ):
+    if is_direct(args, posix.environ):
         return
+    import os
+
     from podman_agent.docker.call import Call
     from podman_agent.docker.dispatch import dispatch
 
-    sys.exit(dispatch(Call(program, flags, dict(os.environ), args)))
+    environment = {os.fsdecode(name): os.fsdecode(value) for name, value in posix.environ.items()}
+    sys.exit(dispatch(Call(program, flags, environment, args)))
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def encode(hot: shim.Hot) -> bytes:
         *(f"{k}={v}" for k, v in hot.environment),
         "end",
     ]
-    return os.fsencode("\0".join(fields))
+    return "\0".join(fields).encode("utf-8", "surrogateescape")
 
 
 def ensure() -> shim.Hot:

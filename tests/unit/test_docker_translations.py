@@ -99,10 +99,10 @@ def test_what_differs_does_not(line: str) -> None:
     assert not is_direct(line.split(), {})
 
 
-@pytest.mark.parametrize("env", [{"DOCKER_HOST": "tcp://x"}, {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}])
-def test_variables_of_docker_are_looked_at(env: dict[str, str]) -> None:
+@pytest.mark.parametrize("env", [{b"DOCKER_HOST": b"tcp://x"}, {b"DOCKER_DEFAULT_PLATFORM": b"linux/arm64"}])
+def test_variables_of_docker_are_looked_at(env: dict[bytes, bytes]) -> None:
     assert not is_direct(["run", "i"], env)
-    assert is_direct(["run", "i"], {"DOCKER_HOST": "unix:///var/run/docker.sock"})
+    assert is_direct(["run", "i"], {b"DOCKER_HOST": b"unix:///var/run/docker.sock"})
 
 
 def test_pflags_forms_are_read() -> None:

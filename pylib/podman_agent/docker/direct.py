@@ -1,6 +1,6 @@
 """Which docker command lines podman serves just as docker would: the hot path's only question."""
 
-import os.path
+import posix
 
 TYPE_CHECKING = False  # `typing` would cost more than the question
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ _GROUPS = frozenset(("container", "image"))
 _GROUPED = {"ls": "ps", "list": "ps"}
 _INSPECTED = ("Health", ".I", ".Name", ".Parent", ".Repo", ".State.Status", "json")
 _LOCAL_HOSTS = (
-    "",
-    "unix:///var/run/docker.sock",
-    "unix:///run/docker.sock",
-    "unix:///run/podman/podman.sock",
-    "unix:///var/run/podman/podman.sock",
+    b"",
+    b"unix:///var/run/docker.sock",
+    b"unix:///run/docker.sock",
+    b"unix:///run/podman/podman.sock",
+    b"unix:///var/run/podman/podman.sock",
 )
 
 
-def is_direct(args: list[str], env: "Mapping[str, str]") -> bool:
+def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
     """Whether podman can be given these arguments as they are.
 
     Wrongly False costs a few milliseconds, wrongly True a difference to docker, so it errs towards
@@ -65,7 +65,7 @@ def is_direct(args: list[str], env: "Mapping[str, str]") -> bool:
     Returns:
         True if the shim may execute podman at once.
     """
-    if not args or env.get("DOCKER_HOST", "") not in _LOCAL_HOSTS:
+    if not args or env.get(b"DOCKER_HOST", b"") not in _LOCAL_HOSTS:
         return False
     verb, start = args[0], 1
     if verb in _GROUPS and len(args) > 1 and args[1] not in {"ls", "list", "prune", "rm", "inspect"}:
@@ -77,7 +77,7 @@ def is_direct(args: list[str], env: "Mapping[str, str]") -> bool:
     if verb == "inspect":
         return _plain_inspect(args[start:])
     translated = _UNLESS.get(verb)
-    if translated is None or "DOCKER_DEFAULT_PLATFORM" in env:
+    if translated is None or b"DOCKER_DEFAULT_PLATFORM" in env:
         return False
     if verb == "build" and len(args) < 2:
         return False
@@ -108,7 +108,13 @@ def _sources_exist(arg: str, before: str) -> bool:
     else:
         return True
     source, colon, _ = volume.partition(":")
-    return not colon or source[:1] not in {"/", "."} or os.path.exists(source)  # noqa: PTH110
+    if not colon or source[:1] not in {"/", "."}:
+        return True
+    try:
+        posix.stat(source)
+    except OSError:
+        return False
+    return True
 
 
 def _plain_inspect(args: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def dispatch(call: Call) -> int:
 def _without_global_flags(call: Call) -> Call:
     """Apply docker's global flags, which stand before the verb."""
     args, env = list(call.args), dict(call.env)
-    if (engine := env.get("DOCKER_HOST")) and not is_direct(["wait"], {"DOCKER_HOST": engine}):
+    if (engine := env.get("DOCKER_HOST")) and not is_direct(["wait"], {b"DOCKER_HOST": os.fsencode(engine)}):
         refused.host(engine)
     while args and args[0].startswith("-") and args[0] not in {"-v", "--version", "-h", "--help"}:
         flag = args.pop(0)
@@ -129,12 +130,12 @@ def _global(name: str, value: str, env: dict[str, str]) -> None:
             "the only context is this pod's podman",
             "leave it out, or for a remote podman set CONTAINER_HOST",
         )
-    elif name in {"-H", "--host"} and not is_direct(["wait"], {"DOCKER_HOST": value}):
+    elif name in {"-H", "--host"} and not is_direct(["wait"], {b"DOCKER_HOST": os.fsencode(value)}):
         refused.host(value)
 
 
 def _serve(call: Call) -> int:
-    if not call.args or is_direct(call.args, call.env):
+    if not call.args or is_direct(call.args, {os.fsencode(k): os.fsencode(v) for k, v in call.env.items()}):
         call.become(*call.args)
     verb, args = call.args[0], call.args[1:]
     if verb in refused.INSTEAD:
