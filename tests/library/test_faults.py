@@ -84,7 +84,7 @@ CASES = [
          cause="unauthorized"),
     Case("denies the push", once(BLOB_START, "status", status=403, times=FOREVER), attempts=1, exit_code=125,
          cause="denied"),
-    Case("lets the token expire within the push", (), token_uses=6,
+    Case("lets the token expire within the push", (), token_uses=3,
          cause="the token expired"),
     Case("answers 503 to a layer, once", once(BLOB_GET, "status", status=503), verb="pull", cause="503"),
     Case("ends the connection within a layer, once", once(BLOB_GET, "truncate"), verb="pull", attempts=1),
