@@ -73,7 +73,7 @@ class Engine(PodmanCli):
                     self._emit(events.Event("log", names[0], reason))
                     argv.insert(1, "--no-cache")
                     done, more = retry.call(attempt, what, self.policy, self._tell(what))
-                    attempts += more
+                    attempts += more - 1
                 for name in names[1:] if lists else ():
                     self.tag(names[0], name)
                 image_id = self._id(names[0]) if lists else iid.read_text().strip()
@@ -130,9 +130,9 @@ class Engine(PodmanCli):
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
                 sent = digest.read_text().strip()
-        found = self._verified(there, sent)
+        found, images = self._verified(there, sent)
         before = next((names for names in seen if names), set())
-        layers = {d: Layer(d, size) for d, size in found.layers.items()}
+        layers = {d: Layer(d, size) for one in images for d, size in one.layers.items()}
         skipped = [d for d in layers if d.removeprefix("sha256:")[:12] in before]
         pushed = tuple(layer for d, layer in layers.items() if d not in skipped)
         kept = tuple(layers[d] for d in skipped)
@@ -154,7 +154,8 @@ class Engine(PodmanCli):
             return False
         return True
 
-    def _verified(self, there: Reference, sent: str) -> Manifest:
+    def _verified(self, there: Reference, sent: str) -> tuple[Manifest, list[Manifest]]:
+        """Compare; gives the manifest and those of its images, which for an image is itself."""
         *_, (registry, place) = endpoints(there, self.access, self.policy)
         found = registry.manifest(place.repository, place.version)
         if found is None or found.digest != sent:
@@ -165,7 +166,13 @@ class Engine(PodmanCli):
                 f"sent {sent}, the registry has {has}",
                 "another job may have pushed the same tag: push by a tag of your own",
             )
-        return found
+        if not found.children:
+            return found, [found]
+        images = [registry.manifest(place.repository, child) for child in found.children]
+        if missing := [c for c, i in zip(found.children, images, strict=True) if i is None]:
+            msg = f"push {there} is not whole"
+            raise MismatchError(msg, f"the registry does not have {', '.join(missing)}")
+        return found, [i for i in images if i]
 
     def pull(self, image: str, platform: str = "") -> PullResult:
         """Pull an image.
@@ -222,8 +229,8 @@ class Engine(PodmanCli):
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
                 sent = digest.read_text().strip()
-        found = self._verified(end, sent).digest
-        return CopyResult(str(start), str(end), found, seconds(), attempts)
+        found, _ = self._verified(end, sent)
+        return CopyResult(str(start), str(end), found.digest, seconds(), attempts)
 
     def tag(self, image: str, *names: str) -> None:
         """Give an image more names."""

@@ -41,7 +41,7 @@ class Event:
 Listener = Callable[[Event], None]
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+)/(\d+): ")
+_STEP = re.compile(r"(?:\[[\w/.-]+\] )*STEP (\d+)/(\d+): ")
 _LAYER = re.compile(
     r"Copying (?:blob|config) (?:sha256:)?([0-9a-f]{10,12})[0-9a-f]*"
     r"(?: (skipped: already exists|done)|.*?([\d.]+) ?(\w+) / ([\d.]+) ?(\w+))?"

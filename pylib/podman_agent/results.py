@@ -44,7 +44,7 @@ class PushResult:
         image: The full name in the registry.
         digest: The manifest's digest, the same at both ends.
         image_id: ``sha256:...`` of the configuration; empty for a manifest list.
-        pushed: Layers that were sent.
+        pushed: Layers that were sent; of all its images, for a manifest list.
         skipped: Layers the registry had already.
         seconds: Wall-clock time, waits included.
         attempts: Tries it took.

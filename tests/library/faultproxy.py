@@ -53,8 +53,8 @@ class FaultProxy:
         self.faults: list[Fault] = []
         self.seen: list[str] = []  # METHOD path status
         self.authorizations: list[str] = []
-        self.tokens: dict[str, int] = {}  # token -> requests it is still good for
-        self.token_uses = 10**9
+        self.tokens: set[str] = set()
+        self.token_uses = 10**9  # requests after which all tokens so far expire, once
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
@@ -93,17 +93,18 @@ class FaultProxy:
     def new_token(self) -> str:
         token = secrets.token_urlsafe(16)
         with self.lock:
-            self.tokens[token] = self.token_uses
-            self.token_uses = 10**9  # only the first one expires early
+            self.tokens.add(token)
         return token
 
     def admits(self, header: str) -> bool:
         with self.lock:
             self.authorizations.append(header)
             token = header.removeprefix("Bearer ")
-            if self.tokens.get(token, 0) <= 0:
+            if token not in self.tokens:
                 return False
-            self.tokens[token] -= 1
+            self.token_uses -= 1
+            if self.token_uses == 0:
+                self.tokens.clear()
         return True
 
     def _handler(proxy) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler has its own self

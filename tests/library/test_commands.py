@@ -158,6 +158,10 @@ def test_several_platforms_become_one_list(agent, project):
     platforms = sorted(m["platform"]["architecture"] for m in listed.document["manifests"])
     assert platforms == ["amd64", "arm64"]
     assert all(registry.manifest(f"{path}/multi", child) for child in listed.children)
+    for entry in listed.document["manifests"]:
+        image = f"docker://{repo}/multi@{entry['digest']}"
+        inspected = agent.sh(f"skopeo inspect --format '{{{{.Architecture}}}}' {image}").stdout
+        assert inspected.strip() == entry["platform"]["architecture"]
     assert registry.digest(f"{path}/multi", "2") == listed.digest
     assert f"{repo}/multi:1@{listed.digest}" in done.stdout
     copied = agent.sh(f"podman-agent copy {repo}/multi:1 {repo}/copied:7").stdout.strip()

@@ -122,8 +122,10 @@ def test_the_right_image_arrives_or_the_cause_is_said(agent, upstream, proxy, to
     front.reset(*(Fault(where, **rest) for where, rest in case.faults), token_uses=case.token_uses or FOREVER)
     done = agent.sh(f"podman-agent {case.verb} {name}", check=False, env=case.env)
     unused = [f for f in front.unused() if f.times < FOREVER - 1000 or f.skip]
+    expired = front.token_uses < 0
     front.reset()
 
+    assert expired or not case.token_uses
     assert done.returncode == case.exit_code, done.stderr
     assert not unused, "the fault never happened: nothing was shown"
     failures = re.findall(r"attempt (\d) of 3 failed: ([^;]*)", done.stderr)

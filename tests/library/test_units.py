@@ -29,6 +29,7 @@ from podman_agent.results import BuildResult, Layer, PushResult
     [
         ("STEP 2/3: RUN x", {"kind": "step", "step": 2, "steps": 3}),
         ("[1/2] STEP 1/4: FROM x", {"kind": "step", "step": 1, "steps": 4}),
+        ("[linux/arm64] [1/2] STEP 1/4: FROM x", {"kind": "step", "step": 1, "steps": 4}),
         ("Copying blob 56b8b3b8b674 skipped: already exists  ",
          {"kind": "layer", "layer": "56b8b3b8b674", "state": "skipped"}),
         ("\x1b[3A\x1b[JCopying blob c0606caabed8 done   | \r",
