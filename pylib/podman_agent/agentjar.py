@@ -12,10 +12,9 @@ import zlib
 from typing import TYPE_CHECKING
 
 import requests
-import tenacity
 
-from podman_agent import state
-from podman_agent.errors import MismatchError, TransientError, UnavailableError, VolumeError
+from podman_agent import retry, state
+from podman_agent.errors import MismatchError, UnavailableError, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,19 +24,10 @@ PATH = "jnlpJars/agent.jar"
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 # A controller that restarts answers 503 until its plugins are loaded.
-DEADLINE_SECONDS = 600
-ATTEMPTS = 60
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+PATIENCE = retry.Policy(attempts=60, max_wait=15)
 
 
-def fetch(
-    url: str,
-    directory: Path,
-    *,
-    verify: str | bool = True,
-    log: Callable[[str], None] = lambda _: None,
-    sleep: Callable[[float], None] = tenacity.nap.sleep,
-) -> Path:
+def fetch(url: str, directory: Path, *, verify: str | bool = True, log: Callable[[str], None] | None = None) -> Path:
     """Return the controller's agent.jar, from the cache if the controller says that it is still the same.
 
     Args:
@@ -45,29 +35,18 @@ def fetch(
         directory: Where jar and ETag are kept.
         verify: Check its certificate: no, yes (with the system's authorities), or with those of this PEM file.
         log: Takes one line for each failed attempt.
-        sleep: Waits between attempts, seconds.
 
     Raises:
         UnavailableError: The controller answers, but not with the file, or cannot be asked at all.
         MismatchError: What it sends is no jar.
-        TransientError: Still no answer at the deadline.
+        VolumeError: The directory cannot be written.
+        TransientError: No answer, or only parts of the jar, for ten minutes.
     """
     source = f"{url.rstrip('/')}/{PATH}"
     verify = _authorities() if verify is True else verify
     with requests.Session() as session:
-        try:
-            return tenacity.Retrying(
-                retry=tenacity.retry_if_exception(_is_transient),
-                stop=tenacity.stop_after_delay(DEADLINE_SECONDS) | tenacity.stop_after_attempt(ATTEMPTS),
-                wait=tenacity.wait_random_exponential(multiplier=1, max=15),
-                before_sleep=lambda attempt: log(_line(attempt)),
-                sleep=sleep,
-                reraise=True,
-            )(_attempt, session, source, directory, verify)
-        except requests.RequestException as error:
-            what = f"no agent.jar from {source}"
-            kind = TransientError if _is_transient(error) else UnavailableError
-            raise kind(what, str(error), "check JENKINS_URL and the network policy of this pod") from error
+        jar, _ = retry.call(lambda: _attempt(session, source, directory, verify), f"get {source}", PATIENCE, log)
+    return jar
 
 
 def check(file: Path | io.BytesIO, name: str) -> None:
@@ -84,60 +63,49 @@ def check(file: Path | io.BytesIO, name: str) -> None:
         raise MismatchError(what, f"{broken} is damaged" if broken else "its manifest names no Main-Class")
 
 
-class _DamagedError(MismatchError):
-    """It begins as a jar does: a transfer that was cut short, which another attempt may better."""
-
-
-def _line(attempt: tenacity.RetryCallState) -> str:
-    error = attempt.outcome and attempt.outcome.exception()
-    return f"attempt {attempt.attempt_number} at agent.jar failed, trying again: {error}"
-
-
-def _is_transient(error: BaseException) -> bool:
-    match error:
-        case requests.HTTPError():
-            return error.response is not None and error.response.status_code in TRANSIENT
-        case requests.exceptions.SSLError():
-            return False
-        case (
-            _DamagedError()
-            | requests.ConnectionError()
-            | requests.Timeout()
-            | requests.exceptions.ChunkedEncodingError()
-        ):
-            return True
-    return False
-
-
 def _attempt(session: requests.Session, source: str, directory: Path, verify: str | bool) -> Path:
     jar, note = directory / "agent.jar", directory / "agent.jar.json"
-    headers = {}
-    if etag := _known_etag(jar, note):
-        headers["If-None-Match"] = etag
-    timeout = (CONNECT_SECONDS, READ_SECONDS)
-    # Said with the request: said with the session, REQUESTS_CA_BUNDLE would beat it.
-    with session.get(source, headers=headers, timeout=timeout, verify=verify, stream=True) as response:
-        if response.status_code == requests.codes.not_modified and etag:
-            return jar
-        if response.status_code in TRANSIENT:
-            response.raise_for_status()
-        if response.status_code != requests.codes.ok:
-            what = f"{source} answers {response.status_code} {response.reason}"
-            raise UnavailableError(what, fix="JENKINS_URL must be the controller's root URL, its path included")
-        data = response.content
-        etag = response.headers.get("ETag", "")
+    known = _known_etag(jar, note)
     try:
-        check(io.BytesIO(data), source)
+        answer = session.get(
+            source,
+            headers={"If-None-Match": known} if known else {},
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            # Said with the request: said with the session, REQUESTS_CA_BUNDLE would beat it.
+            verify=verify,
+        )
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        if isinstance(error, requests.exceptions.SSLError):
+            raise _unavailable(source, str(error), "trust its certificate with -cert @FILE") from error
+        raise retry.RetryableError(str(error)) from error
+    except requests.RequestException as error:
+        raise _unavailable(source, str(error), "check JENKINS_URL") from error
+    if answer.status_code == requests.codes.not_modified and known:
+        return jar
+    said = f"{answer.status_code} {answer.reason}"
+    if answer.status_code in retry.TRANSIENT_STATUS:
+        raise retry.RetryableError(said)
+    if answer.status_code != requests.codes.ok:
+        raise _unavailable(source, said, "JENKINS_URL must be the controller's root URL, its path included")
+    try:
+        check(io.BytesIO(answer.content), source)
     except MismatchError as error:
-        kind = _DamagedError if data.startswith(b"PK") else MismatchError
-        raise kind(error.what, error.why, "does a proxy or login page stand before the controller?") from error
+        if answer.content.startswith(b"PK"):  # a jar that was cut short on the way
+            raise retry.RetryableError(str(error)) from error
+        raise MismatchError(error.what, error.why, "does a proxy or login page stand before the controller?") from error
+    digest = hashlib.sha256(answer.content).hexdigest()
     try:
-        state.write(jar, data)
-        state.write(note, json.dumps({"etag": etag, "sha256": hashlib.sha256(data).hexdigest()}))
+        state.write(jar, answer.content)
+        state.write(note, json.dumps({"etag": answer.headers.get("ETag", ""), "sha256": digest}))
     except OSError as error:
         what = f"cannot keep agent.jar in {directory}"
         raise VolumeError(what, error.strerror or "", "make JENKINS_AGENT_WORKDIR writable for this user") from error
     return jar
+
+
+def _unavailable(source: str, why: str, fix: str) -> UnavailableError:
+    what = f"no agent.jar from {source}"
+    return UnavailableError(what, why, fix)
 
 
 def _known_etag(jar: Path, note: Path) -> str:

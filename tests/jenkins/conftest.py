@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -50,7 +51,8 @@ public class Main {
 @pytest.fixture(scope="session")
 def namespace() -> list[str]:
     """What to put before a command so that it sees, and can end, its own processes only."""
-    return ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    own_user = ["--map-root-user"] if os.geteuid() else []
+    return ["unshare", *own_user, "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,147 @@
+"""The shared library's steps, run by Groovy; podman is a stand-in that notes how it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+NOTE = """#!/usr/bin/env python3
+import json, os, sys
+from pathlib import Path
+
+stdin = sys.stdin.read() if "--password-stdin" in sys.argv else ""
+auth = os.environ.get("REGISTRY_AUTH_FILE", "")
+with Path({log!r}).open("a") as log:
+    print(json.dumps({{"argv": sys.argv[1:], "stdin": stdin, "auth": auth}}), file=log)
+if "--digestfile" in sys.argv:
+    Path(sys.argv[sys.argv.index("--digestfile") + 1]).write_text("sha256:" + "1" * 64)
+sys.exit(1 if os.environ.get("FAIL", "none") in sys.argv else 0)
+"""
+
+
+@pytest.fixture
+def call(groovy, tmp_path):
+    """Run a scripted pipeline; gives its result and the calls of podman."""
+    log = tmp_path / "log"
+    podman = tmp_path / "bin/podman"
+    podman.parent.mkdir()
+    podman.write_text(NOTE.format(log=str(log)))
+    podman.chmod(0o755)
+
+    def run(script: str, **env: str):
+        pipeline = tmp_path / "Jenkinsfile"
+        pipeline.write_text(script)
+        path = f"{podman.parent}:{os.environ['PATH']}"
+        done = groovy(pipeline, workspace=str(tmp_path), env={"PATH": path, **env})
+        return done, [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    return run
+
+
+def argvs(calls: list[dict]) -> list[list[str]]:
+    return [[word for word in one["argv"] if not word.startswith("/tmp/tmp.")] for one in calls]
+
+
+def test_podman_build_builds_and_pushes_every_tag_and_gives_the_digest(call):
+    done, calls = call(
+        "def r = podmanBuild(image: 'r.example/a', tags: ['1', 'latest'])\necho \"${r.image} ${r.digest}\""
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert argvs(calls) == [
+        ["build", "--tag", "r.example/a:1", "--tag", "r.example/a:latest", "."],
+        ["push", "--digestfile", "r.example/a:1", "docker://r.example/a:1"],
+        ["push", "--digestfile", "r.example/a:latest", "docker://r.example/a:latest"],
+    ]
+    assert f"r.example/a:1 sha256:{'1' * 64}" in done.stdout
+
+
+def test_podman_build_passes_every_setting_as_one_word_each(call):
+    nasty = 'it\'s \\$HOME; `id` \\"x\\"'
+    done, calls = call(
+        f"podmanBuild(image: 'a', context: 'dir with blank', file: 'C', target: 't', push: false,\n"
+        f'  cache: "r.example/c", buildArgs: [A: "{nasty}", B: 2])'
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    [one] = argvs(calls)
+    assert one == [
+        *("build", "--tag", "a:latest", "--file", "C", "--target", "t"),
+        *("--build-arg", 'A=it\'s $HOME; `id` "x"', "--build-arg", "B=2"),
+        *("--layers", "--cache-from", "r.example/c", "--cache-to", "r.example/c", "dir with blank"),
+    ]
+
+
+def test_podman_build_of_several_platforms_pushes_the_list(call):
+    done, calls = call("podmanBuild(image: 'r.example/a', tags: ['1', '2'], platforms: ['linux/amd64', 'linux/arm64'])")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert argvs(calls) == [
+        ["build", "--platform", "linux/amd64,linux/arm64", "--manifest", "r.example/a:1", "."],
+        ["manifest", "push", "--all", "--digestfile", "r.example/a:1", "docker://r.example/a:1"],
+        ["manifest", "push", "--all", "--digestfile", "r.example/a:1", "docker://r.example/a:2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [("r.example/a", "r.example"), ("localhost:5000/a", "localhost:5000"), ("team/a", "docker.io"), ("a", "docker.io")],
+)
+def test_podman_build_logs_in_through_a_pipe_to_a_file_that_is_gone_afterwards(call, image, registry):
+    done, calls = call(f"podmanBuild(image: '{image}', credentialsId: 'registry')")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert calls[0]["argv"] == ["login", "-u", "user", "--password-stdin", registry]
+    assert calls[0]["stdin"] == "secret-word"
+    assert {one["auth"] for one in calls} == {calls[0]["auth"]}
+    assert not Path(calls[0]["auth"]).exists()
+    assert "secret-word" not in str([one["argv"] for one in calls])
+    assert "secret-word" not in done.stdout
+
+
+def test_podman_build_forgets_the_login_when_the_build_fails(call):
+    done, calls = call("podmanBuild(image: 'r.example/a', credentialsId: 'registry')", FAIL="build")
+    assert done.returncode == 1
+    assert [one["argv"][0] for one in calls] == ["login", "build"]
+    assert not Path(calls[0]["auth"]).exists()
+
+
+@pytest.mark.parametrize("settings", ["tags: ['1']", "image: 'a', tag: '1'"])
+def test_podman_build_refuses_what_it_does_not_know(call, settings):
+    done, calls = call(f"podmanBuild({settings})")
+    assert (done.returncode, calls) == (1, [])
+    assert "podmanBuild: " in done.stdout
+
+
+def agent(told, done) -> dict:
+    [asked] = told("agent", done)
+    return asked
+
+
+def test_with_podman_agent_inherits_a_template_and_runs_the_body_in_its_container(call, told):
+    done, _ = call("withPodmanAgent { echo 'body' }")
+    asked = agent(told, done)
+    assert asked["inheritFrom"] == "podman-agent-unprivileged"
+    assert yaml.safe_load(asked["yaml"]) == {"spec": {"containers": [{"name": "podman"}]}}
+    assert "body" in done.stdout
+
+
+def test_with_podman_agent_overlays_what_was_asked_for(call, told):
+    done, _ = call(
+        "withPodmanAgent(trust: 'privileged-pvc', image: 'r.example:5000/agent@sha256:ab', key: 'team-a',\n"
+        "  cpu: 2, memory: '4Gi', memoryLimit: '8Gi') { }"
+    )
+    [container] = yaml.safe_load(agent(told, done)["yaml"])["spec"]["containers"]
+    assert container == {
+        "name": "podman",
+        "image": "r.example:5000/agent@sha256:ab",
+        "env": [{"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"}],
+        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi"}},
+    }
+
+
+@pytest.mark.parametrize("settings", ["key: 'a\\n  hostNetwork: true'", "image: 'a: b'", "truts: 'userns'"])
+def test_with_podman_agent_refuses_what_would_be_more_than_a_value(call, settings):
+    done, _ = call(f"withPodmanAgent({settings}) {{ echo 'body' }}")
+    assert done.returncode == 1
+    assert "body" not in done.stdout
