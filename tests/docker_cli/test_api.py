@@ -76,6 +76,15 @@ def test_the_service_starts_for_a_client_and_leaves_when_idle(made: Lab) -> None
         assert services(made) == 0
 
 
+def test_clients_that_start_it_at_the_same_time_all_connect(made: Lab) -> None:
+    """One listener comes of it."""
+    script = """
+one() { podman-agent serve --background --socket /tmp/many.sock && curl -s --unix-socket /tmp/many.sock http://d/_ping; }
+for i in 1 2 3 4 5; do one & done; wait
+kill $(pgrep -f "serve --background --socket /tmp/many.sock$")"""
+    assert made.pod.sh(script, shell="bash -e").stdout == "OK" * 5
+
+
 def test_a_killed_listener_is_replaced_and_a_stopped_one_takes_its_socket_along(made: Lab) -> None:
     """The lock dies with its process."""
     own = "/tmp/own.sock"
