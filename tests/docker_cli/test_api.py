@@ -79,9 +79,10 @@ def test_the_service_starts_for_a_client_and_leaves_when_idle(made: Lab) -> None
 def test_clients_that_start_it_at_the_same_time_all_connect(made: Lab) -> None:
     """One listener comes of it."""
     script = """
-one() { podman-agent serve --background --socket /tmp/many.sock && curl -s --unix-socket /tmp/many.sock http://d/_ping; }
+s=/tmp/many.sock
+one() { podman-agent serve --background --socket $s && curl -s --unix-socket $s http://d/_ping; }
 for i in 1 2 3 4 5; do one & done; wait
-kill $(pgrep -f "serve --background --socket /tmp/many.sock$")"""
+kill $(pgrep -f "serve --background --socket $s$")"""
     assert made.pod.sh(script, shell="bash -e").stdout == "OK" * 5
 
 

@@ -71,28 +71,32 @@ def answers(path: str) -> bool:
         with _locked(path):
             return False
     except BlockingIOError:
-        return _is_ready(f"{path}.lock")
+        return True
     except OSError:  # a read-only directory: the socket is somebody else's
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(path) == 0
 
 
-def _is_ready(lock: str) -> bool:
-    """Wait for the listener that has the lock to listen, which takes it milliseconds."""
-    deadline = time.monotonic() + STARTING
-    while Path(lock).read_bytes() != _READY:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[int]:
-    """The lock of the listener on `path`, as a descriptor; BlockingIOError while another process has it."""
+    """The lock of the listener on `path`, as a descriptor.
+
+    Whoever else has it is a listener once the file says so; before, it may be one that only looks.
+
+    Raises:
+        BlockingIOError: A listener has it, or somebody has had it for too long.
+    """
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + STARTING
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if os.pread(descriptor, len(_READY), 0) == _READY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
         os.ftruncate(descriptor, 0)
         yield descriptor
     finally:
