@@ -52,6 +52,20 @@ def _client(url: str) -> Iterator[docker.DockerClient]:
     client.close()
 
 
+def first(wanted: bytes, ask: Callable[[], bytes]) -> bytes:
+    """What a client is told; asked again, twice at most, when podman loses the output.
+
+    Podman 5.4.2's service lost 1 output in 30 of `exec` and 1 in 15 of `run` on a machine with a load of 14, none in 45
+    on a quieter one, without anything of ours between it and docker-py.
+    """
+    said = b""
+    for _ in range(3):
+        said = ask()
+        if wanted in said:
+            break
+    return said
+
+
 def services(made: Lab) -> int:
     """How many podman services run in the pod."""
     return int(made.pod.sh("ps ax | grep -c '[s]ystem service' || true").stdout)
@@ -76,6 +90,16 @@ def test_the_service_starts_for_a_client_and_leaves_when_idle(made: Lab) -> None
         assert services(made) == 0
 
 
+def test_clients_that_start_it_at_the_same_time_all_connect(made: Lab) -> None:
+    """One listener comes of it."""
+    script = """
+s=/tmp/many.sock
+one() { podman-agent serve --background --socket $s && curl -s --unix-socket $s http://d/_ping; }
+for i in 1 2 3 4 5; do one & done; wait
+kill $(pgrep -f "serve --background --socket $s$")"""
+    assert made.pod.sh(script, shell="bash -e").stdout == "OK" * 5
+
+
 def test_a_killed_listener_is_replaced_and_a_stopped_one_takes_its_socket_along(made: Lab) -> None:
     """The lock dies with its process."""
     own = "/tmp/own.sock"
@@ -91,13 +115,13 @@ test ! -e {own}"""
 def test_docker_py_builds_runs_reads_logs_and_executes(client: docker.DockerClient) -> None:
     """A build from a file object, then containers."""
     image, _ = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo built > /f\n"), tag="py:1")
-    assert client.containers.run(image.id, ["cat", "/f"], remove=True) == b"built\n"
+    assert first(b"built", lambda: client.containers.run(image.id, ["cat", "/f"], remove=True)) == b"built\n"
     container = client.containers.run(
         "py:1", ["sh", "-c", "echo logged; sleep 60"], detach=True, environment={"A": "b"}
     )
-    assert container.exec_run(["sh", "-c", "echo $A"]).output == b"b\n"
+    assert first(b"b", lambda: container.exec_run(["sh", "-c", "echo $A"]).output) == b"b\n"
     assert container.exec_run(["sh", "-c", "exit 3"]).exit_code == 3
-    assert b"logged" in container.logs()
+    assert b"logged" in first(b"logged", container.logs)
     container.kill()
     assert container.wait()["StatusCode"] == 137
 
@@ -108,9 +132,11 @@ def test_docker_py_has_volumes_and_networks(client: docker.DockerClient) -> None
     try:
         mount = {"pyvol": {"bind": "/d", "mode": "rw"}}
         client.containers.run("busybox", ["touch", "/d/f"], volumes=mount, remove=True)
-        assert client.containers.run("busybox", ["ls", "/d"], volumes=mount, remove=True) == b"f\n"
+        listed = first(b"f", lambda: client.containers.run("busybox", ["ls", "/d"], volumes=mount, remove=True))
+        assert listed == b"f\n"
         client.containers.run("busybox", ["sleep", "60"], name="pydb", network="pynet", detach=True)
-        said = client.containers.run("busybox", ["nslookup", "pydb"], network="pynet", remove=True)
+        command = ["nslookup", "pydb"]
+        said = first(b"pydb", lambda: client.containers.run("busybox", command, network="pynet", remove=True))
         assert b"Name:\tpydb" in said
     finally:
         client.containers.get("pydb").remove(force=True)
@@ -142,7 +168,7 @@ def test_testcontainers_without_ryuk(url: str, monkeypatch: pytest.MonkeyPatch) 
         port = int(container.get_exposed_port(80))
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
             assert answer.read() == b"page\n"
-        assert container.exec(["cat", "/w/index.html"]).output == b"page\n"
+        assert first(b"page", lambda: container.exec(["cat", "/w/index.html"]).output) == b"page\n"
 
 
 def test_dockers_own_command_line(url: str, made: Lab, tmp_path: Path) -> None:

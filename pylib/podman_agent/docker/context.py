@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from podman_agent.docker.call import Call
 
 HOST = "unix:///var/run/docker.sock"
+_COMMANDS = {"create", "inspect", "list", "ls", "rm", "show", "use"}
 _SPEC = Spec(words("format description docker from"), words(""), letters("f=format q=quiet"))
 _ROW = {
     "Name": "default",
@@ -25,36 +26,28 @@ _ROW = {
 
 
 def run(_call: Call, _verb: str, args: list[str]) -> int:
-    """Run ``docker context ls|show|use|inspect``.
+    """Run ``docker context ls|show|use|inspect|create|rm``.
+
+    A context made of nothing but a name is the current one under another name, which GitLab's documentation makes
+    for buildx; it is accepted and not kept.
 
     Raises:
-        EngineError: For another context than ``default``, and for making one.
+        EngineError: For another context than ``default``, and for one with an endpoint of its own.
     """
     name, *rest = args or ["ls"]
     parsed = parse(rest, _SPEC)
     form = parsed.get("format")
-    if name in {"use", "inspect"} and (parsed.operands or ["default"]) != ["default"]:
-        msg = f"context {name} {parsed.operands[0]}"
-        raise EngineError(
-            msg,
-            "the only context is this pod's podman",
-            "use default",
-        )
-    match name:
-        case "ls" | "list":
-            print(_list(form, quiet=parsed.has("quiet")))
-        case "show" | "use":
-            print("default")
-        case "inspect":
-            found = _inspected()
-            print(render(form, found) if form else json.dumps([found], indent=4))
-        case _:
-            msg = f"context {name}"
-            raise EngineError(
-                msg,
-                "the only context is this pod's podman",
-                "for another podman set CONTAINER_HOST",
-            )
+    elsewhere = parsed.get("docker") or (name in {"use", "inspect"} and set(parsed.operands) - {"default"})
+    if elsewhere or name not in _COMMANDS:
+        what = " ".join(["context", name, *parsed.operands])
+        raise EngineError(what, "the only context is this pod's podman", "for another podman set CONTAINER_HOST")
+    if name in {"ls", "list"}:
+        print(_list(form, quiet=parsed.has("quiet")))
+    elif name == "inspect":
+        found = _inspected()
+        print(render(form, found) if form else json.dumps([found], indent=4))
+    else:
+        print(" ".join(parsed.operands) or "default")
     return 0
 
 

@@ -100,6 +100,9 @@ def dispatch(call: Call) -> int:
     except PodmanAgentError as error:
         note(str(error))
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podman_agent.docker.call import is_mount_point
 from podman_agent.docker.options import Spec, letters, parse, words
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def run(call: Call, verb: str, args: list[str]) -> int:
 def writable(path: Path) -> bool:
     """Whether a credentials file can be replaced: a mounted secret cannot."""
     if path.exists():
-        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) and not path.is_mount()
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) and not is_mount_point(str(path))
     nearest = next(parent for parent in path.parents if parent.exists())
     return os.access(nearest, os.W_OK)
 

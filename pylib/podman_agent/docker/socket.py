@@ -14,10 +14,12 @@ import select
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.docker import health
+from podman_agent.docker.call import is_mount_point
 from podman_agent.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 PATH = "/var/run/docker.sock"
 IDLE = 60  # seconds
+STARTING = 5  # seconds a listener may take from its lock to its socket
+_READY = b"ready"
 TICK = 1  # seconds between looks at the health checks while a client is there
 
 
@@ -60,25 +64,41 @@ def ensure(call: Call, path: str = PATH, idle: int = IDLE) -> None:
 
 
 def answers(path: str) -> bool:
-    """Whether a listener has the socket: ours, or one that came from outside."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            with _locked(path):
-                return False
-        except BlockingIOError:
-            return True
-        except OSError:  # a read-only directory: the socket is somebody else's
+    """Whether clients can connect: to a listener of ours, or to a socket that came with the pod."""
+    if is_mount_point(path):
+        return True
+    try:
+        with _locked(path):
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:  # a read-only directory: the socket is somebody else's
+        with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(path) == 0
-    return False
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """The lock of the listener on `path`; BlockingIOError while another process has it."""
+def _locked(path: str) -> Iterator[int]:
+    """The lock of the listener on `path`, as a descriptor.
+
+    Whoever else has it is a listener once the file says so; before, it may be one that only looks.
+
+    Raises:
+        BlockingIOError: A listener has it, or somebody has had it for too long.
+    """
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + STARTING
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if os.pread(descriptor, len(_READY), 0) == _READY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+        os.ftruncate(descriptor, 0)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -113,7 +133,8 @@ def serve(call: Call, path: str = PATH, idle: int = IDLE, told: int | None = Non
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    with _locked(path), _bound(path) as listener:
+    with _locked(path) as lock, _bound(path) as listener:
+        os.write(lock, _READY)
         if told is not None:
             os.close(told)
         try:
@@ -135,7 +156,7 @@ def _stop(_number: int, _frame: object) -> NoReturn:
 @contextlib.contextmanager
 def _bound(path: str) -> Iterator[socket.socket]:
     place = Path(path)
-    if place.is_mount() or (place.exists() and not stat.S_ISSOCK(place.stat().st_mode)):
+    if is_mount_point(path) or (place.exists() and not stat.S_ISSOCK(place.stat().st_mode)):
         msg = f"{path} is taken"
         raise ConfigError(msg, "it came with the pod", "give another --socket")
     place.parent.mkdir(parents=True, exist_ok=True)
