@@ -357,7 +357,7 @@ class _Claimer:
             "store": store.name,
             "alive": str(fifo),
         }
-        layout.write_json(self.record, value)
+        layout.write_json(self.record, value, sync=False)
         if swept.images or swept.reset:
             self.messages.append(f"cache store {store.name}: {swept.text}")
         self._warn_of_low_space()

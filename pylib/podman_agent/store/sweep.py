@@ -16,9 +16,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
@@ -26,8 +26,8 @@ from podman_agent.store.content import Content, is_id, label
 from podman_agent.store.layout import remove
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
-    from pathlib import Path
 
     from podman_agent.store.layout import Store
 
@@ -181,10 +181,9 @@ def _torn_overlay(content: Content) -> list[Path]:
     found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
     if (home / "l").is_dir():
         for entry in os.scandir(home / "l"):
-            link = home / "l" / entry.name
-            target = link.readlink().parts
+            target = os.readlink(entry.path).split("/")  # noqa: PTH115 - one for each layer, at every claim
             if len(target) > 1 and is_id(target[1]) and target[1] not in content.layers:
-                found.append(link)
+                found.append(Path(entry.path))
     return found
 
 
@@ -193,6 +192,8 @@ def _forget_containers(store: Store, root: Path) -> None:
     path = root / "db.sql"
     if not path.exists():
         return
+    import sqlite3  # noqa: PLC0415 - milliseconds that a store without containers need not pay
+
     sidecars = [path.with_name(path.name + s) for s in ("-wal", "-shm", "-journal")]
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
