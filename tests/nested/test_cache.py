@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
+import yaml
 
 SOAK = Path(__file__).parents[1] / "soak"
 sys.path.append(str(SOAK))
@@ -155,3 +156,23 @@ def test_the_holder_survives_its_step_and_dies_with_the_container(volume: Path, 
     pod.wait()
     with locked(store.lock) as free:
         assert free
+
+
+def test_gc_needs_only_the_rights_its_cronjob_gives_it(volume: Path, address: str) -> None:
+    left = f"podman run -d {address}/soak/base:1 sleep 1000 >/dev/null; echo up; sleep 1000"
+    pod = pods.Worker(volume, address, "claim", "shell", left)
+    assert "up" in pod.lines()
+    pod.kill()
+    pod.wait()
+    job = yaml.safe_load((outer.ROOT / "jenkins/cache/gc-pvc.yaml").read_text())
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    given = container["securityContext"]["capabilities"]
+    options = [f"--cap-drop={c}" for c in given["drop"]] + [f"--cap-add={c}" for c in given["add"]]
+    done = outer.podman(
+        *("run", "--rm", "--network", "host", "--security-opt", "no-new-privileges", *options, "--entrypoint="),
+        *(f"--volume={volume}:/var/lib/containers", f"--volume={pods.ROOT}/pylib:/pylib:ro", "--env=PYTHONPATH=/pylib"),
+        *(outer.IMAGE, "python3", "-m", "podman_agent.cli", *container["command"][1:]),
+    )
+    assert "default/0: removed 1 dead container" in done.stdout
+    [store] = layout.all_stores(volume)
+    assert verify(store.graphroot).damage == []
