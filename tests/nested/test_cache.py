@@ -25,7 +25,7 @@ from podman_agent.store.locks import locked  # noqa: E402
 from podman_agent.store.verify import verify  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.nested, pytest.mark.usefixtures("agent_image")]
 
@@ -176,3 +176,19 @@ def test_gc_needs_only_the_rights_its_cronjob_gives_it(volume: Path, address: st
     assert "default/0: removed 1 dead container" in done.stdout
     [store] = layout.all_stores(volume)
     assert verify(store.graphroot).damage == []
+
+
+def test_real_pods_claim_through_the_shim_and_a_killed_holder_is_noticed_by_the_next_call(
+    pod: Callable[..., outer.Pod],
+) -> None:
+    where = "podman info --format '{{.Store.GraphRoot}}'"
+    with pod() as first, pod() as second:
+        assert first.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/0/storage"]
+        assert second.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/1/storage"]
+        holder = "for p in /proc/[0-9]*; do readlink $p/fd/10 | grep -q '/lock$' && echo ${p#/proc/}; done; true"
+        [before] = first.sh(holder).stdout.split()
+        first.sh(f"kill -9 {before}")
+        assert first.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/0/storage"]
+        [after] = first.sh(holder).stdout.split()
+        assert after != before
+        assert first.sh("podman-agent cache ls").stdout.count("claimed") == 2
