@@ -179,7 +179,9 @@ def main() -> int:
         for path in (volume, twin):
             keep_only_base(path)
         with contextlib.suppress(ZeroDivisionError):
-            result["size_against_never_killed"] = round(gc.usage([volume]) / gc.usage([twin]), 4)
+            result["size_against_never_killed"] = round(
+                gc.usage([volume / layout.HOME]) / gc.usage([twin / layout.HOME]), 4
+            )
     print(json.dumps(result, indent=1))
     return 1 if failures or found else 0
 

@@ -400,4 +400,4 @@ def _repair(store: Store, now: float, *, crashed: bool) -> Swept:
         from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
 
         suspects = torn_by_crash
-    return sweep(store, now=now, suspects=suspects)
+    return sweep(store, now=now, moved_in=True, suspects=suspects)

@@ -71,6 +71,7 @@ def sweep(
     *,
     now: float,
     unreferenced_age: float = UNREFERENCED_AGE,
+    moved_in: bool = False,
     suspects: Callable[[Content], set[str]] | None = None,
 ) -> Swept:
     """Bring a store nobody uses into a state podman can work on.
@@ -80,6 +81,8 @@ def sweep(
         now: Unix time.
         unreferenced_age: Seconds after which a complete layer without image is garbage. Younger
             ones stay: they are what a killed pull had finished, and the next pull uses them.
+        moved_in: Whether podman will use the store at this very path: a database that records another
+            one is taken away then. Garbage collection may see the volume anywhere and leaves it.
         suspects: Finds layers that must be dropped although they look sound.
 
     Raises:
@@ -102,7 +105,7 @@ def sweep(
         _sweep_records(store, content, done, now - unreferenced_age, keep_after)
         _sweep_directories(store, content, done)
     if keep_after is None:
-        _forget_containers(store, store.graphroot)
+        _forget_containers(store, store.graphroot, moved_in=moved_in)
     _sweep_tmp(store)
     return done
 
@@ -187,7 +190,7 @@ def _torn_overlay(content: Content) -> list[Path]:
     return found
 
 
-def _forget_containers(store: Store, root: Path) -> None:
+def _forget_containers(store: Store, root: Path, *, moved_in: bool) -> None:
     """Take dead containers out of libpod's database; take a database of another place away."""
     path = root / "db.sql"
     if not path.exists():
@@ -198,7 +201,7 @@ def _forget_containers(store: Store, root: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
             recorded = db.execute("SELECT GraphRoot FROM DBConfig").fetchone()
-            if recorded and recorded[0] != str(root):
+            if moved_in and recorded and recorded[0] != str(root):
                 reason = "moved"
             elif not db.execute(
                 "SELECT EXISTS(SELECT 1 FROM IDNamespace) OR EXISTS(SELECT 1 FROM ContainerConfig)"
