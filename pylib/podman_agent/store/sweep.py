@@ -210,6 +210,8 @@ def _forget_containers(store: Store, root: Path, *, moved_in: bool) -> None:
             else:
                 _delete_rows(store, db, root)
                 return
+    except sqlite3.OperationalError:
+        return  # a full volume, or tables of another podman: podman itself copes with dead containers
     except sqlite3.DatabaseError as error:
         reason = str(error)
     # Images do not depend on this database: podman makes a new one.
