@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
+import yaml
 
 SOAK = Path(__file__).parents[1] / "soak"
 sys.path.append(str(SOAK))
@@ -24,7 +25,7 @@ from podman_agent.store.locks import locked  # noqa: E402
 from podman_agent.store.verify import verify  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.nested, pytest.mark.usefixtures("agent_image")]
 
@@ -58,7 +59,7 @@ def test_after_each_of_30_sudden_deaths_the_next_pod_builds_the_right_image(
     gc.collect(killed, gc.Policy())
     for path in (killed, twin):
         kill.keep_only_base(path)
-    assert gc.usage([killed]) == pytest.approx(gc.usage([twin]), rel=0.05)
+    assert gc.usage([killed / HOME]) == pytest.approx(gc.usage([twin / HOME]), rel=0.05)
 
 
 def test_pods_at_once_on_one_volume_do_not_disturb_each_other(volume: Path, address: str) -> None:
@@ -155,3 +156,39 @@ def test_the_holder_survives_its_step_and_dies_with_the_container(volume: Path, 
     pod.wait()
     with locked(store.lock) as free:
         assert free
+
+
+def test_gc_needs_only_the_rights_its_cronjob_gives_it(volume: Path, address: str) -> None:
+    left = f"podman run -d {address}/soak/base:1 sleep 1000 >/dev/null; echo up; sleep 1000"
+    pod = pods.Worker(volume, address, "claim", "shell", left)
+    assert "up" in pod.lines()
+    pod.kill()
+    pod.wait()
+    job = yaml.safe_load((outer.ROOT / "jenkins/cache/gc-pvc.yaml").read_text())
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    given = container["securityContext"]["capabilities"]
+    options = [f"--cap-drop={c}" for c in given["drop"]] + [f"--cap-add={c}" for c in given["add"]]
+    done = outer.podman(
+        *("run", "--rm", "--network", "host", "--security-opt", "no-new-privileges", *options, "--entrypoint="),
+        *(f"--volume={volume}:/var/lib/containers", f"--volume={pods.ROOT}/pylib:/pylib:ro", "--env=PYTHONPATH=/pylib"),
+        *(outer.IMAGE, "python3", "-m", "podman_agent.cli", *container["command"][1:]),
+    )
+    assert "default/0: removed 1 dead container" in done.stdout
+    [store] = layout.all_stores(volume)
+    assert verify(store.graphroot).damage == []
+
+
+def test_real_pods_claim_through_the_shim_and_a_killed_holder_is_noticed_by_the_next_call(
+    pod: Callable[..., outer.Pod],
+) -> None:
+    where = "podman info --format '{{.Store.GraphRoot}}'"
+    with pod() as first, pod() as second:
+        assert first.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/0/storage"]
+        assert second.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/1/storage"]
+        holder = "for p in /proc/[0-9]*; do readlink $p/fd/10 | grep -q '/lock$' && echo ${p#/proc/}; done; true"
+        [before] = first.sh(holder).stdout.split()
+        first.sh(f"kill -9 {before}")
+        assert first.sh(where).stdout.split() == ["/var/lib/containers/podman-agent/default/0/storage"]
+        [after] = first.sh(holder).stdout.split()
+        assert after != before
+        assert first.sh("podman-agent cache ls").stdout.count("claimed") == 2

@@ -180,7 +180,12 @@ def test_named_volumes_stay_in_the_database_and_anonymous_ones_go(store: Store, 
 
 def test_a_database_of_another_mount_path_is_taken_away(store: Store, fabric: Fabric) -> None:
     with sqlite3.connect(fabric.root / "db.sql") as db:
-        db.executescript("CREATE TABLE DBConfig(GraphRoot TEXT); INSERT INTO DBConfig VALUES('/elsewhere/storage');")
+        db.executescript(
+            "CREATE TABLE DBConfig(GraphRoot TEXT); INSERT INTO DBConfig VALUES('/elsewhere/storage');"
+            "CREATE TABLE IDNamespace(ID TEXT); CREATE TABLE ContainerConfig(ID TEXT);"
+        )
     sweep(store, now=NOW)
+    assert (fabric.root / "db.sql").exists(), "gc may see the volume at another path than podman"
+    sweep(store, now=NOW, moved_in=True)
     assert not (fabric.root / "db.sql").exists()
     assert names(store) == {"docker.io/library/base:latest", "localhost/app:latest"}

@@ -357,7 +357,7 @@ class _Claimer:
             "store": store.name,
             "alive": str(fifo),
         }
-        layout.write_json(self.record, value)
+        layout.write_json(self.record, value, sync=False)
         if swept.images or swept.reset:
             self.messages.append(f"cache store {store.name}: {swept.text}")
         self._warn_of_low_space()
@@ -400,4 +400,4 @@ def _repair(store: Store, now: float, *, crashed: bool) -> Swept:
         from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
 
         suspects = torn_by_crash
-    return sweep(store, now=now, suspects=suspects)
+    return sweep(store, now=now, moved_in=True, suspects=suspects)

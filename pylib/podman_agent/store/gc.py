@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +166,7 @@ def _set_aside(store: Store) -> Path:
     """Take a store out of its key under its lock; an adopted one loses what is in its place."""
     if store.adopted:
         store.discard_storage()
-    aside = store.path.with_name(f".trash-{uuid.uuid4().hex}")
+    aside = store.path.with_name(f".trash-{layout.token()}")
     store.path.rename(aside)
     return aside
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,15 +65,27 @@ def keys(volume: Path) -> list[str]:
     return sorted(e.name for e in os.scandir(home) if _KEY.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
 
-def write_json(path: Path, value: object) -> None:
-    """Replace a JSON file in one step, readable by the owner only."""
-    aside = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex}")
+def token() -> str:
+    """A name that nobody else takes."""
+    return os.urandom(16).hex()
+
+
+def write_json(path: Path, value: object, *, sync: bool = True) -> None:
+    """Replace a JSON file in one step, readable by the owner only.
+
+    Args:
+        path: The file.
+        value: What to write.
+        sync: Whether it must survive a crash of the node at once; costs milliseconds.
+    """
+    aside = path.with_name(f".tmp-{path.name}-{token()}")
     try:
         with aside.open("x", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             json.dump(value, file, separators=(",", ":"))
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         aside.replace(path)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -171,7 +182,7 @@ class Store:
     def save(self, state: State) -> None:
         """Write the record; a full volume is no reason to refuse a claim."""
         with contextlib.suppress(OSError):
-            write_json(self.path / "state.json", vars(state))
+            write_json(self.path / "state.json", vars(state), sync=False)
 
     def discard(self, *paths: Path) -> None:
         """Move files or directories to the trash: quick whatever their size."""
@@ -179,7 +190,7 @@ class Store:
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 try:
-                    path.rename(self.trash / uuid.uuid4().hex)
+                    path.rename(self.trash / token())
                 except OSError:  # another file system, or a mount point
                     remove(path)
 

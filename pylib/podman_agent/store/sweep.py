@@ -16,9 +16,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
@@ -26,8 +26,8 @@ from podman_agent.store.content import Content, is_id, label
 from podman_agent.store.layout import remove
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
-    from pathlib import Path
 
     from podman_agent.store.layout import Store
 
@@ -71,6 +71,7 @@ def sweep(
     *,
     now: float,
     unreferenced_age: float = UNREFERENCED_AGE,
+    moved_in: bool = False,
     suspects: Callable[[Content], set[str]] | None = None,
 ) -> Swept:
     """Bring a store nobody uses into a state podman can work on.
@@ -80,6 +81,8 @@ def sweep(
         now: Unix time.
         unreferenced_age: Seconds after which a complete layer without image is garbage. Younger
             ones stay: they are what a killed pull had finished, and the next pull uses them.
+        moved_in: Whether podman will use the store at this very path: a database that records another
+            one is taken away then. Garbage collection may see the volume anywhere and leaves it.
         suspects: Finds layers that must be dropped although they look sound.
 
     Raises:
@@ -102,7 +105,7 @@ def sweep(
         _sweep_records(store, content, done, now - unreferenced_age, keep_after)
         _sweep_directories(store, content, done)
     if keep_after is None:
-        _forget_containers(store, store.graphroot)
+        _forget_containers(store, store.graphroot, moved_in=moved_in)
     _sweep_tmp(store)
     return done
 
@@ -181,23 +184,24 @@ def _torn_overlay(content: Content) -> list[Path]:
     found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
     if (home / "l").is_dir():
         for entry in os.scandir(home / "l"):
-            link = home / "l" / entry.name
-            target = link.readlink().parts
+            target = os.readlink(entry.path).split("/")  # noqa: PTH115 - one for each layer, at every claim
             if len(target) > 1 and is_id(target[1]) and target[1] not in content.layers:
-                found.append(link)
+                found.append(Path(entry.path))
     return found
 
 
-def _forget_containers(store: Store, root: Path) -> None:
+def _forget_containers(store: Store, root: Path, *, moved_in: bool) -> None:
     """Take dead containers out of libpod's database; take a database of another place away."""
     path = root / "db.sql"
     if not path.exists():
         return
+    import sqlite3  # noqa: PLC0415 - milliseconds that a store without containers need not pay
+
     sidecars = [path.with_name(path.name + s) for s in ("-wal", "-shm", "-journal")]
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
             recorded = db.execute("SELECT GraphRoot FROM DBConfig").fetchone()
-            if recorded and recorded[0] != str(root):
+            if moved_in and recorded and recorded[0] != str(root):
                 reason = "moved"
             elif not db.execute(
                 "SELECT EXISTS(SELECT 1 FROM IDNamespace) OR EXISTS(SELECT 1 FROM ContainerConfig)"
@@ -206,6 +210,8 @@ def _forget_containers(store: Store, root: Path) -> None:
             else:
                 _delete_rows(store, db, root)
                 return
+    except sqlite3.OperationalError:
+        return  # a full volume, or tables of another podman: podman itself copes with dead containers
     except sqlite3.DatabaseError as error:
         reason = str(error)
     # Images do not depend on this database: podman makes a new one.

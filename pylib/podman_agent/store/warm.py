@@ -10,7 +10,6 @@ import fcntl
 import os
 import subprocess
 import tempfile
-import uuid
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import EngineError, EngineMissingError, MismatchError
@@ -59,7 +58,7 @@ def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str]) 
         remove(leftover)
     generations = layout.sealed_generations(home.parent)
     number = generations[0][0] + 1 if generations else 1
-    new = home / f".new-{uuid.uuid4().hex}"
+    new = home / f".new-{layout.token()}"
     storage = new / "storage"
     storage.mkdir(parents=True)
     try:
