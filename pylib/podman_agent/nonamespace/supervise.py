@@ -24,8 +24,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import facts
+from podman_agent import facts, shim
 from podman_agent.errors import PodRefusalError
+from podman_agent.plan import USERNS_FIX
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -222,6 +223,22 @@ def run(argv: list[str]) -> int:
 
 
 def main() -> int:
-    """Entry point: run the podman on PATH that is not one of our shims, with the arguments given."""
-    podman = facts.find_program("podman", os.environ.get("PATH", os.defpath))
-    return run([podman, *sys.argv[1:]])
+    """Entry point: run the podman on PATH that is not one of our shims, with the arguments given.
+
+    Returns:
+        Podman's exit code; that of a refusal for the verbs that start a container.
+    """
+    args = sys.argv[1:]
+    at = shim.verb_index(args)
+    verbs = args[at : at + 2]
+    verb = verbs[-1] if verbs[:1] in (["container"], ["pod"], ["kube"]) else "".join(verbs[:1])
+    try:
+        if verb in {"run", "create", "start", "restart", "play", "compose"}:
+            # a volume could only be copied in and back, which is not what -v promises
+            what = f"podman {verb} cannot run a container in this pod"
+            raise PodRefusalError(what, "its seccomp profile forbids namespaces and mounts", USERNS_FIX)  # noqa: TRY301
+        podman = facts.find_program("podman", os.environ.get("PATH", os.defpath))
+        return run([podman, *args])
+    except PodRefusalError as error:
+        print(f"podman-agent: {error}", file=sys.stderr)
+        return error.exit_code
