@@ -30,7 +30,9 @@ UNLIMITED = -1
 PROGRAMS = (
     *("podman", "buildah", "skopeo", "crun", "runc", "fuse-overlayfs"),
     *("newuidmap", "nft", "netavark", "pasta", "ps"),
+    *("podman-agent-chroot", "podman-without-namespaces"),  # ours, for a pod that allows no namespace
 )
+OURS = ("/opt/podman-agent/entrypoint", str(Path(__file__).parents[2] / "entrypoint"))
 SHIM = "podman-agent-shim"  # what every shim of ours links to
 
 # linux/capability.h: bit number of each capability a rule asks for
@@ -230,7 +232,7 @@ def find_program(name: str, path: str) -> str:
         name: Program name.
         path: A PATH value.
     """
-    for directory in [*path.split(os.pathsep), "/usr/bin", "/usr/sbin", "/usr/libexec/podman"]:
+    for directory in [*path.split(os.pathsep), "/usr/bin", "/usr/sbin", "/usr/libexec/podman", *OURS]:
         candidate = Path(directory or ".") / name
         if os.access(candidate, os.X_OK) and candidate.is_file() and candidate.resolve().name != SHIM:
             return str(candidate)

@@ -51,6 +51,16 @@ PODMAN_NOFILE = 1048576
 SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
 # every new container is a reboot to podman, which then refreshes the database of a store that others may be using
 SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
+SOURCE_PROC = "https://github.com/containers/image_build/blob/main/podman/podman-containers.conf"
+SOURCE_IDS = "https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go"
+SOURCE_SECCOMP = "https://github.com/containerd/containerd/blob/main/contrib/seccomp/seccomp_default.go"
+# libpod's 2048 locks are semaphores in one segment of /dev/shm; a smaller /dev/shm ends podman by SIGBUS
+SHM_FOR_LOCKS = 1 << 20
+CHROOT_RUNTIME = "podman-agent-chroot"
+USERNS_FIX = (
+    "leave seccompProfile undefined, or set seccompProfile: {type: Localhost, localhostProfile: podman-agent.json}"
+    " (docs/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
+)
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
@@ -91,6 +101,9 @@ class Plan:
     insecure: tuple[str, ...]
     can_run: bool
     reasons: tuple[Reason, ...]
+    id_mode: str = "root"  # root, mapped, single, none: what podman may do with user ids
+    volumes: tuple[str, ...] = ()  # bound into every container
+    lock_type: str = ""
 
     def to_json(self) -> str:
         """The plan as a JSON object."""
@@ -151,10 +164,12 @@ def _mirrors(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _storage(facts: Facts, rules: _Rules) -> tuple[str, str]:
+def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
     """Choose the storage driver and, for overlay, the mount program."""
     native = facts.overlay if facts.privileged else facts.overlay_userns
     fuse = facts.programs.get("fuse-overlayfs", "") if facts.fuse_device else ""
+    if id_mode == "none":
+        native, fuse = native if native != "not tried" else "no mount at all is allowed", ""
     where = f"{facts.graphroot_fs or 'the file system'} under {facts.graphroot}"
     if not native:
         usable, why = "overlay", f"a trial overlay mount on {where} worked"
@@ -183,7 +198,13 @@ def _storage(facts: Facts, rules: _Rules) -> tuple[str, str]:
     return driver, fuse if native else ""
 
 
-def _runtime(facts: Facts, rules: _Rules) -> str:
+def _runtime(facts: Facts, rules: _Rules, id_mode: str) -> str:
+    if id_mode == "none":
+        why = "no namespace can be made here, so build steps only chroot"
+        if rules.overrides.get("RUNTIME"):
+            what = f"{PREFIX}RUNTIME={rules.overrides['RUNTIME']} cannot be had in this pod"
+            raise PodRefusalError(what, why, USERNS_FIX)
+        return rules.choose("RUNTIME", CHROOT_RUNTIME, why, SOURCE_SECCOMP)
     have = [name for name in ("crun", "runc") if name in facts.programs]
     if facts.cgroup == "hybrid" and "runc" in have:
         value, why = "runc", "crun refuses a node with hybrid cgroups"
@@ -206,7 +227,11 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
         value, why = "disabled", "crun refuses a node with hybrid cgroups"
     else:
         value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
-    return rules.choose("CGROUPS", value, why, SOURCE_TOP)
+    chosen = rules.choose("CGROUPS", value, why, SOURCE_TOP)
+    if chosen == "enabled" and (facts.cgroup == "none" or not facts.cgroup_writable):
+        what = f"{PREFIX}CGROUPS=enabled cannot be had in this pod"
+        raise PodRefusalError(what, why, "set securityContext.privileged: true")
+    return chosen
 
 
 def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
@@ -229,8 +254,63 @@ def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def _can_run(facts: Facts) -> bool:
-    return not facts.mount_proc
+def _id_mode(facts: Facts, rules: _Rules) -> str:
+    """Choose what podman may do with user ids, which is what tells the pod shapes apart.
+
+    Raises:
+        PodRefusalError: Neither a user namespace nor a chroot can be had.
+    """
+    whole = "SETUID" in facts.capabilities and "SETGID" in facts.capabilities
+    if facts.privileged:
+        mode, why = "root", "root with CAP_SYS_ADMIN needs no user namespace"
+    elif facts.user_namespace:
+        if facts.uid != 0 or "SYS_CHROOT" not in facts.capabilities:
+            what = "podman can neither build nor run containers in this pod"
+            why = f"no user namespace can be made ({facts.user_namespace}), and uid {facts.uid} may not chroot"
+            raise PodRefusalError(what, why, USERNS_FIX)
+        if not {CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
+            what = "podman can neither build nor run containers in this pod"
+            raise PodRefusalError(what, f"no user namespace can be made ({facts.user_namespace})", USERNS_FIX)
+        mode, why = "none", f"no user namespace can be made ({facts.user_namespace})"
+    elif facts.uid == 0 and whole and (facts.host_user_namespace or facts.subordinate_ids):
+        mode, why = "mapped", "root without CAP_SYS_ADMIN makes a user namespace with all its ids"
+    elif facts.uid != 0 and facts.subordinate_ids and not facts.no_new_privs:
+        mode, why = "mapped", f"uid {facts.uid} has {facts.subordinate_ids} subordinate ids in /etc/subuid"
+    else:
+        mode = "single"
+        why = "allowPrivilegeEscalation: false keeps newuidmap from mapping a range"
+        if facts.uid == 0 or not facts.no_new_privs:
+            why = f"uid {facts.uid} has no subordinate ids it may map"
+        why += ": images hold files of one owner only"
+    rules.reasons.append(Reason("ids", mode, why, SOURCE_IDS))
+    return mode
+
+
+def _isolation(facts: Facts, rules: _Rules, id_mode: str) -> str:
+    if id_mode == "none":
+        value, why = "oci", "the runtime that only chroots is reached by OCI isolation"
+    elif id_mode == "single":
+        value, why = "rootless", "chroot isolation calls setgroups, which a namespace of one id denies"
+    elif facts.privileged and not facts.mount_proc and facts.cgroup != "none":
+        value, why = "oci", "containers can run here, so build steps run as containers"
+    elif facts.privileged and not facts.mount_proc:
+        value, why = "chroot", "build steps as containers need a cgroup file system, and there is none"
+    else:
+        value, why = "chroot", "this pod may not mount a fresh /proc, which a container of its own needs"
+    source = "https://docs.podman.io/en/latest/markdown/podman-build.1.html#isolation-type"
+    chosen = rules.choose("ISOLATION", value, why, source)
+    if id_mode in {"none", "single"} and chosen == "chroot":
+        raise PodRefusalError(f"{PREFIX}ISOLATION=chroot cannot be had in this pod", why, USERNS_FIX)  # noqa: EM102
+    return chosen
+
+
+def _volumes(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, ...]:
+    """Bind the pod's /proc where no fresh one can be mounted: it makes containers run in unprivileged pods."""
+    if facts.privileged or id_mode == "none" or not facts.mount_proc:
+        return ()
+    why = "the kubelet masks parts of /proc, so no fresh one can be mounted: containers see the pod's"
+    rules.reasons.append(Reason("volumes", "/proc:/proc", why, SOURCE_PROC))
+    return ("/proc:/proc",)
 
 
 def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
@@ -256,8 +336,9 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
     rules = _Rules(overrides)
     if facts.store:
         rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
-    driver, mount_program = _storage(facts, rules)
-    runtime = _runtime(facts, rules)
+    id_mode = _id_mode(facts, rules)
+    driver, mount_program = _storage(facts, rules, id_mode)
+    runtime = _runtime(facts, rules, id_mode)
     cgroups = _cgroups(facts, rules, runtime)
     manager = rules.choose(
         "CGROUP_MANAGER",
@@ -277,16 +358,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         "there is no journal in a container, and CentOS packages journald as the default",
         "https://github.com/containers/podman/issues/26910",
     )
-    if facts.privileged and not facts.mount_proc:
-        isolation, why = "oci", "containers can run here, so build steps run as containers"
-    else:
-        isolation, why = "chroot", "this pod may not mount a fresh /proc, which a container of its own needs"
-    isolation = rules.choose(
-        "ISOLATION",
-        isolation,
-        why,
-        "https://docs.podman.io/en/latest/markdown/podman-build.1.html#isolation-type",
-    )
+    isolation = _isolation(facts, rules, id_mode)
     network = rules.choose(
         "NETWORK",
         "host",
@@ -320,9 +392,21 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
         mirrors=_mirrors(overrides.get("MIRRORS", "")),
         insecure=tuple(_split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
-        can_run=_can_run(facts),
+        can_run=id_mode != "none" and not (facts.privileged and facts.mount_proc),
+        volumes=_volumes(facts, rules, id_mode),
+        lock_type=_lock_type(facts, rules),
+        id_mode=id_mode,
         reasons=tuple(rules.reasons),
     )
+
+
+def _lock_type(facts: Facts, rules: _Rules) -> str:
+    if facts.shm_bytes >= SHM_FOR_LOCKS:
+        return ""
+    why = f"/dev/shm has {facts.shm_bytes} bytes, too few for podman's locks"
+    source = "https://docs.podman.io/en/latest/markdown/podman-system-renumber.1.html"
+    rules.reasons.append(Reason("lock_type", "file", why, source))
+    return "file"
 
 
 def _volume_fix(facts: Facts) -> str:

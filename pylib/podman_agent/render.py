@@ -38,16 +38,22 @@ def containers_conf(plan: Plan) -> str:
         # net.ipv4.ping_group_range, podman's default, cannot be set in the pod's own network namespace
         "default_sysctls = []",
         f"default_ulimits = {_array(plan.ulimits)}" if plan.ulimits else "",
+        f"volumes = {_array(plan.volumes)}" if plan.volumes else "",
         "",
         "[engine]",
         f"cgroup_manager = {_quote(plan.cgroup_manager)}",
         f"events_logger = {_quote(plan.events)}",
         f"runtime = {_quote(plan.runtime)}",
+        f"lock_type = {_quote(plan.lock_type)}" if plan.lock_type else "",
         'image_copy_tmp_dir = "storage"',
         "compose_warning_logs = false",
         # a variable that is set already wins over these: cmd/podman/root.go
         f"env = {_array(tuple(f'{k}={v}' for k, v in engine_environment(plan).items()))}",
     ]
+    if plan.runtime == "podman-agent-chroot":
+        lines += ["[engine.runtimes]", f"{plan.runtime} = {_array((plan.programs[plan.runtime],))}"]
+        # it makes no cgroup, so it may be told to make none
+        lines.insert(lines.index("[engine]") + 1, f"runtime_supports_nocgroups = {_array(('crun', plan.runtime))}")
     return HEADER + "\n".join(line for line in lines if line) + "\n"
 
 
@@ -65,6 +71,8 @@ def storage_conf(plan: Plan) -> str:
         "[storage.options]",
         f"additionalimagestores = {_array(plan.additional_stores)}",
     ]
+    if plan.id_mode == "single":
+        lines.append('ignore_chown_errors = "true"')
     if plan.storage_driver == "overlay":
         # no nodev, which the distributions ship: it would forbid /dev in a chroot to a podman nested in our containers
         lines.append("[storage.options.overlay]")
@@ -99,12 +107,16 @@ def registries_conf(plan: Plan) -> str:
 
 def engine_environment(plan: Plan) -> dict[str, str]:
     """Variables that decide what has no key in a configuration file."""
-    return {
+    environment = {
         "BUILDAH_ISOLATION": plan.isolation,
         "BUILDAH_FORMAT": plan.build_format,
         "TMPDIR": plan.tmpdir,
         "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
     }
+    if plan.id_mode == "single":
+        # podman looks $USER up in /etc/subuid, and fails where it finds ranges that newuidmap may not map
+        environment["USER"] = "no-subordinate-ids"
+    return environment
 
 
 def flags(plan: Plan) -> tuple[str, ...]:

@@ -210,6 +210,8 @@ def ensure() -> shim.Hot:
                 write(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))
             behind = {name: plan.programs[name] for name in SHIMMED if name in plan.programs}
+            if plan.id_mode == "none":
+                behind["podman"] = plan.programs["podman-without-namespaces"]
             hot = shim.Hot(behind, list(render.flags(plan)), list(environment.items()), decision.alive)
             write(directory / "hot", encode(hot))
         except OSError as error:

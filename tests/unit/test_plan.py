@@ -29,14 +29,14 @@ EXPECTED = {
     "privileged-no-volume": ("overlay", FUSE, "oci", "crun", "enabled", True),
     "privileged-cgroup-v2-composed": ("overlay", "", "oci", "crun", "enabled", True),
     "privileged-sys-resource-composed": ("overlay", "", "oci", "crun", "enabled", True),
-    "default-volume": ("overlay", "", "chroot", "crun", "disabled", False),
-    "default-no-volume": ("vfs", "", "chroot", "crun", "disabled", False),
-    "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", False),
-    "drop-all": ("overlay", "", "chroot", "crun", "disabled", False),
-    "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", False),
+    "default-volume": ("overlay", "", "chroot", "crun", "disabled", True),
+    "default-no-volume": ("vfs", "", "chroot", "crun", "disabled", True),
+    "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", True),
+    "drop-all": ("overlay", "", "chroot", "crun", "disabled", True),
+    "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", True),
     "sys-admin": ("overlay", "", "oci", "crun", "disabled", True),
     "unconfined-unmasked": ("vfs", "", "chroot", "crun", "disabled", True),
-    "user-1000": ("overlay", "", "chroot", "crun", "disabled", False),
+    "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
 }
 
 

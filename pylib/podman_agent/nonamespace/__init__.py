@@ -1,0 +1,1 @@
+"""Building where the pod's seccomp profile forbids every namespace and mount (``RuntimeDefault``)."""

@@ -1,0 +1,105 @@
+"""Each pod shape for real: the agent image under exactly its settings builds, pushes and, where it can, runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from typing import TYPE_CHECKING
+
+import outer
+import pytest
+from pods.shapes import SHAPES, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.nested
+
+RESULTS = outer.ROOT / ".cache/pod-shapes.json"
+IMAGE = os.environ.get("AGENT_IMAGE", outer.IMAGE)
+DOCKERFILE = (
+    "FROM busybox AS one\\nRUN echo hi >/x && chmod 4755 /x\\nFROM busybox\\nCOPY --from=one /x /x\\nRUN test -u /x"
+)
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[dict[str, object]]:
+    """What each shape was seen to do; `tools/pod_shapes.py` makes the table of docs/pod-shapes.md of it."""
+    seen: dict[str, object] = {}
+    yield seen
+    if len(seen) == len(SHAPES):
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(seen, indent=1))
+
+
+@pytest.fixture
+def mount(disk: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """The outer podman's options that put this shape's volume at /var/lib/containers."""
+    shape: Shape = SHAPES[request.node.callspec.params["name"]]
+    where = disk / "shapes" / request.node.callspec.params["name"]
+    where.mkdir(parents=True)
+    if shape.volume == "none":
+        # over the VOLUME of the image: nothing but the container's own layer is there
+        yield ("--image-volume=ignore",)
+        return
+    if shape.volume == "tmpfs":
+        yield ("--tmpfs=/var/lib/containers",)
+        return
+    if shape.volume in {"xfs", "btrfs"}:
+        image = where.with_suffix(".img")
+        with image.open("wb") as file:
+            file.truncate(400 << 20)
+        subprocess.run([f"mkfs.{shape.volume}", "-q", image], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", image, where], check=True)
+    where.chmod(0o777)
+    try:
+        yield (f"--volume={where}:/var/lib/containers",)
+    finally:
+        if shape.volume in {"xfs", "btrfs"}:
+            subprocess.run(["umount", where], check=True)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shape_builds_pushes_and_runs_as_planned(
+    name: str, mount: tuple[str, ...], mirror: outer.Registry, results: dict[str, object]
+) -> None:
+    """Build with RUN and a second stage, push, run: with the driver, isolation, runtime and cgroups expected."""
+    shape = SHAPES[name]
+    container = f"{outer.NAME}-shape-{secrets.token_hex(3)}"
+    outer.podman(
+        *("run", "--detach", "--rm", "--name", container, "--network=host", "--entrypoint=/bin/cat", "--interactive"),
+        *("--env", f"PODMAN_AGENT_MIRRORS=docker.io={mirror.address}", *shape.options, *mount, IMAGE),
+    )
+
+    def inside(command: str) -> subprocess.CompletedProcess[str]:
+        line = f"{shape.before}; {command}"
+        return outer.podman("exec", container, "timeout", "120", "bash", "-c", line, check=False)
+
+    try:
+        plan = json.loads(inside("podman-agent plan --json").stdout)
+        seen = tuple(plan[key] for key in ("storage_driver", "isolation", "runtime", "cgroups", "id_mode"))
+        image = f"{mirror.address}/shapes/{name}:1"
+        build = inside(f"mkdir -p /tmp/empty; printf '{DOCKERFILE}' | docker build -q -t {image} -f - /tmp/empty")
+        push = inside(f"docker push -q {image}")
+        run = inside(f"docker run --rm {image} stat -c %a /x")
+    finally:
+        outer.podman("rm", "--force", "--time=0", container)
+    results[name] = {
+        "title": shape.title,
+        "plan": seen,
+        "build": build.returncode == 0,
+        "push": push.returncode == 0,
+        "run": run.stdout.strip() == "4755",
+    }
+    assert shape.expect == seen
+    assert build.returncode == 0, build.stderr
+    assert push.returncode == 0, push.stderr
+    assert mirror.digest(f"shapes/{name}", "1").startswith("sha256:")
+    if shape.run:
+        assert run.stdout.strip() == "4755", run.stderr
+    else:
+        assert run.returncode == 77
+        assert run.stderr.count("\n") == 1
