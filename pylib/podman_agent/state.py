@@ -126,21 +126,24 @@ def look(directory: Path | None = None) -> Decision:
     directory = directory or _directory()
     overrides = overrides_from(os.environ)
     volume = _volume(overrides)
-    store, alive = _store(overrides, volume, directory)
+    store, claim = _store(overrides, volume, directory)
     found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory))
-    return Decision(found, decide(found, os.environ), directory, alive)
+    plan = decide(found, os.environ)
+    if claim and claim.message:
+        sys.stderr.write(f"podman-agent: {claim.message}\n")
+    return Decision(found, plan, directory, claim.alive if claim else "")
 
 
-def _store(overrides: Mapping[str, str], volume: Path, directory: Path) -> tuple[facts_module.Store, str]:
+def _store(
+    overrides: Mapping[str, str], volume: Path, directory: Path
+) -> tuple[facts_module.Store, claims.Claim | None]:
     """Claim a store on the volume, unless the caller names a graphroot of its own."""
     if overrides.get("GRAPHROOT"):
-        return facts_module.Store(Path(overrides["GRAPHROOT"])), ""
+        return facts_module.Store(Path(overrides["GRAPHROOT"])), None
     claim = claims.claim(
         volume, key=overrides.get("CACHE_KEY"), env=os.environ, legacy=volume / "storage", run=directory
     )
-    if claim.message:
-        sys.stderr.write(f"podman-agent: {claim.message}\n")
-    return facts_module.Store(claim.graphroot, claim.additional, claim.tmp, claim.store, claim.note), claim.alive
+    return facts_module.Store(claim.graphroot, claim.additional, claim.tmp, claim.store, claim.note), claim
 
 
 def _install(decision: Decision, files: dict[str, str]) -> bool:

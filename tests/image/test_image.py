@@ -74,7 +74,8 @@ def test_the_package_is_compiled(agent_container: Host) -> None:
 
 
 def test_a_shim_calls_the_engine(agent_container: Host) -> None:
-    assert agent_container.check_output("docker --version").startswith("podman version ")
+    assert re.fullmatch(r"Docker version [\d.]+, build podman-[\d.]+", agent_container.check_output("docker --version"))
+    assert agent_container.check_output("podman --version").startswith("podman version ")
 
 
 @pytest.mark.parametrize("module", ["podman", "requests", "tenacity", "podman_agent.errors"])
@@ -123,8 +124,12 @@ def test_jenkins_can_map_those_ids_without_privilege(start: Callable[..., Host])
 
 def test_catatonit_starts_the_agent_entrypoint(config: dict[str, Any], image: str, outer: Outer) -> None:
     assert config["Entrypoint"] == ["/usr/local/bin/catatonit", "--", f"{HOME}/entrypoint/agent"]
-    said = outer("run", "--rm", "--network", "host", image, "cat", "/proc/1/comm").stdout
-    assert said.strip() == "catatonit"
+    name = f"image-test-{uuid.uuid4().hex[:12]}"
+    try:
+        outer("run", "--detach", "--tty", "--name", name, "--network", "host", image, "cat")
+        assert outer("exec", name, "cat", "/proc/1/comm").stdout.strip() == "catatonit"
+    finally:
+        outer("rm", "--force", "--time", "0", "--volumes", name, check=False)
 
 
 def test_labels_say_what_it_is(config: dict[str, Any]) -> None:

@@ -148,7 +148,7 @@ def test_a_volume_of_another_driver_keeps_it(pod: Callable[..., outer.Pod]) -> N
     with pod(PODMAN_AGENT_STORAGE_DRIVER="vfs") as agent:
         agent.sh(HELLO + " | docker build -t kept -")
     with pod() as agent:
-        assert "vfs" in agent.sh("docker info --format '{{.Store.GraphDriverName}}'").stdout
+        assert "vfs" in agent.sh("podman info --format '{{.Store.GraphDriverName}}'").stdout
         assert "Using cache" in agent.sh(HELLO + " | docker build -").stdout
     with pod(PODMAN_AGENT_STORAGE_DRIVER="overlay") as agent:
         done = agent.sh("docker images", check=False)
@@ -187,7 +187,8 @@ def test_the_state_is_made_again_after_a_restart_of_the_container(pod: Callable[
     """The same file system, another PID 1."""
     with pod() as agent:
         agent.sh("docker ps; cp /run/podman-agent/hot /var/lib/containers/hot-before")
-        outer.podman("pod", "restart", agent.name)
+        outer.podman("pod", "stop", "-t", "0", agent.name)
+        outer.podman("pod", "start", agent.name)
         agent.sh("docker ps")
         after = agent.sh("cat /run/podman-agent/hot").stdout
     assert (volume / "hot-before").read_text() != after
