@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,7 +39,8 @@ NAME = os.environ.get("JPA_NAME", "jpa")
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if not k.startswith("PODMAN_AGENT_")},
     "PODMAN_AGENT_GRAPHROOT": str(CACHE / "containers/storage"),
-    "PODMAN_AGENT_STATE_DIR": f"/run/jenkins-podman-agent-{os.geteuid()}",
+    # one for each store: two with one state directory would overwrite each other's plan
+    "PODMAN_AGENT_STATE_DIR": f"/run/jenkins-podman-agent-{zlib.crc32(os.fsencode(CACHE)):08x}",
 }
 
 
