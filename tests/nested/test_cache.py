@@ -15,8 +15,8 @@ import yaml
 SOAK = Path(__file__).parents[1] / "soak"
 sys.path.append(str(SOAK))
 
+import agents  # noqa: E402
 import kill  # noqa: E402
-import pods  # noqa: E402
 import together  # noqa: E402
 from podman_agent.store import gc, layout  # noqa: E402
 from podman_agent.store.content import image_names  # noqa: E402
@@ -33,13 +33,13 @@ pytestmark = [pytest.mark.nested, pytest.mark.usefixtures("agent_image")]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A registry with the base images of the soak tests."""
-    with outer.scratch("cache-registry") as work, pods.registry(work) as registry:
+    with outer.scratch("cache-registry") as work, agents.registry(work) as registry:
         yield registry.address
 
 
 def shell(volume: Path, address: str, script: str, *, code: int = 0, **env: str) -> str:
     """Run a script in a new pod that has claimed a store; gives all its output."""
-    pod = pods.Worker(volume, address, "claim", "shell", script, env=env)
+    pod = agents.Worker(volume, address, "claim", "shell", script, env=env)
     text = "\n".join(pod.lines())
     assert pod.wait() == code, text
     return text
@@ -98,7 +98,7 @@ def test_containers_and_anonymous_volumes_of_a_dead_pod_are_gone_and_named_volum
     volume: Path, address: str
 ) -> None:
     left = f"podman run -d --name web -v kept:/k -v /anonymous {address}/soak/base:1 sleep 1000"
-    pod = pods.Worker(volume, address, "claim", "shell", f"{left} >/dev/null; echo up; sleep 1000")
+    pod = agents.Worker(volume, address, "claim", "shell", f"{left} >/dev/null; echo up; sleep 1000")
     assert "up" in pod.lines()
     pod.kill()
     pod.wait()
@@ -147,7 +147,7 @@ def test_a_network_volume_whose_locks_stay_on_each_node_is_not_shared_simulated_
 
 
 def test_the_holder_survives_its_step_and_dies_with_the_container(volume: Path, address: str) -> None:
-    pod = pods.Worker(volume, address, "claim", "shell", "echo up; sleep 1000")
+    pod = agents.Worker(volume, address, "claim", "shell", "echo up; sleep 1000")
     assert "up" in pod.lines()
     [store] = layout.all_stores(volume)
     with locked(store.lock) as free:
@@ -160,7 +160,7 @@ def test_the_holder_survives_its_step_and_dies_with_the_container(volume: Path, 
 
 def test_gc_needs_only_the_rights_its_cronjob_gives_it(volume: Path, address: str) -> None:
     left = f"podman run -d {address}/soak/base:1 sleep 1000 >/dev/null; echo up; sleep 1000"
-    pod = pods.Worker(volume, address, "claim", "shell", left)
+    pod = agents.Worker(volume, address, "claim", "shell", left)
     assert "up" in pod.lines()
     pod.kill()
     pod.wait()
@@ -170,7 +170,11 @@ def test_gc_needs_only_the_rights_its_cronjob_gives_it(volume: Path, address: st
     options = [f"--cap-drop={c}" for c in given["drop"]] + [f"--cap-add={c}" for c in given["add"]]
     done = outer.podman(
         *("run", "--rm", "--network", "host", "--security-opt", "no-new-privileges", *options, "--entrypoint="),
-        *(f"--volume={volume}:/var/lib/containers", f"--volume={pods.ROOT}/pylib:/pylib:ro", "--env=PYTHONPATH=/pylib"),
+        *(
+            f"--volume={volume}:/var/lib/containers",
+            f"--volume={agents.ROOT}/pylib:/pylib:ro",
+            "--env=PYTHONPATH=/pylib",
+        ),
         *(outer.IMAGE, "python3", "-m", "podman_agent.cli", *container["command"][1:]),
     )
     assert "default/0: removed 1 dead container" in done.stdout

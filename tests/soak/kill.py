@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pods
+import agents
 from podman_agent.store import gc, layout
 from podman_agent.store.content import Content
 from podman_agent.store.locks import locked
@@ -55,7 +55,7 @@ def kill_loop(
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
-        pod = pods.Worker(volume, address, mode, "check-then-load")
+        pod = agents.Worker(volume, address, mode, "check-then-load")
         timer: threading.Timer | None = None
         for line in pod.lines():
             word, _, rest = line.partition(" ")
@@ -109,7 +109,7 @@ def small_volume(path: Path) -> None:
 
 def unkilled(volume: Path, address: str, mode: str) -> None:
     """One pod that does the same work and ends by itself, for the size to compare with."""
-    pod = pods.Worker(volume, address, mode, "mixed", "8")
+    pod = agents.Worker(volume, address, mode, "mixed", "8")
     for _ in pod.lines():
         pass
     pod.wait()
@@ -154,7 +154,7 @@ def main() -> int:
         small_volume(volume)
         filler = {"before_kill": Filler(volume).fill, "after_kill": Filler(volume).free}
     started = time.monotonic()
-    with pods.registry(args.work) as registry:
+    with agents.registry(args.work) as registry:
         kills, failures, load = kill_loop(
             volume, registry.address, mode=args.mode, kills=args.kills, seconds=60 * args.minutes, **filler
         )

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-import pods
+import agents
 from podman_agent.store import layout
 
 
@@ -32,7 +32,7 @@ def together(work: Path, address: str, mode: str, count: int, rounds: int) -> di
     def run(number: int) -> None:
         volume = work / (f"private-{number}" if mode == "private" else f"together-{mode}")
         volume.mkdir(exist_ok=True)
-        pod = pods.Worker(volume, address, "plain" if mode == "private" else mode, "mixed", str(rounds))
+        pod = agents.Worker(volume, address, "plain" if mode == "private" else mode, "mixed", str(rounds))
         for line in pod.lines():
             if line.startswith("FAILED"):
                 failures.append(f"pod {number}: {line[7:]}")
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    with pods.registry(args.work) as registry:
+    with agents.registry(args.work) as registry:
         result = together(args.work, registry.address, args.mode, args.pods, args.rounds)
     print(json.dumps(result, indent=1))
     return 1 if result["failed"] else 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import ConfigError, VolumeError
-from podman_agent.store import claims, locks
+from podman_agent.store import claims, locks, settings
 from podman_agent.store.content import Content, image_names
 from podman_agent.store.layout import HOME, State, Store
 from podman_agent.store.merge import merge
@@ -249,7 +249,7 @@ def test_a_limit_that_makes_no_sense_is_refused(volume: Volume, value: str) -> N
 
 
 def test_names_are_compared_as_podman_stores_them() -> None:
-    full = [claims._full_name(n) for n in ("busybox", "team/app:1", "r.example.com/x", "localhost:5000/y@sha256:0")]
+    full = [settings.full_name(n) for n in ("busybox", "team/app:1", "r.example.com/x", "localhost:5000/y@sha256:0")]
     assert full[:2] == ["docker.io/library/busybox:latest", "docker.io/team/app:1"]
     assert full[2:] == ["r.example.com/x:latest", "localhost:5000/y@sha256:0"]
 
@@ -269,7 +269,7 @@ STATUS = "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\n"
 def test_flavour_separates_what_cannot_share(tmp_path: Path, uid: int, caps: str, uid_map: str, expected: str) -> None:
     (tmp_path / "status").write_text(STATUS.format(uid=uid, caps=caps))
     (tmp_path / "uid_map").write_text(uid_map)
-    assert claims.flavour(tmp_path) == expected
+    assert settings.flavour(tmp_path) == expected
 
 
 MOUNTINFO = """\

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.errors import UsageError, VolumeError
 from podman_agent.store import gc, layout
-from podman_agent.store.claims import number_from
+from podman_agent.store.settings import number_from
 
 if TYPE_CHECKING:
     import argparse

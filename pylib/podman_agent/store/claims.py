@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podman_agent.errors import ConfigError, DataError, VolumeError
+from podman_agent.errors import DataError, VolumeError
 from podman_agent.store import layout, locks
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
+from podman_agent.store.settings import Settings
 from podman_agent.store.sweep import Swept, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RUN = Path("/run/podman-agent")
-LIMIT = 8
-_CAP_SYS_ADMIN = 21  # capabilities(7)
 _JOBS_KEPT = 50
 _LOW_SPACE = 0.05
 
@@ -53,77 +52,6 @@ class Claim:
     alive: str = ""
 
 
-@dataclass(frozen=True)
-class _Settings:
-    limit: int
-    wait: float
-    locks: str
-    images: frozenset[str]
-    job: str
-    owner: str
-    flavour: str
-
-    @classmethod
-    def read(cls, env: Mapping[str, str]) -> _Settings:
-        lock_setting = env.get("PODMAN_AGENT_CACHE_LOCKS") or "auto"
-        if lock_setting not in ("auto", "trust", "never"):
-            what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
-            raise ConfigError(what)
-        return cls(
-            limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
-            wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
-            locks=lock_setting,
-            images=frozenset(_full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()),
-            job=env.get("JOB_NAME", ""),
-            owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
-            flavour=flavour(),
-        )
-
-
-def number_from(env: Mapping[str, str], name: str) -> int:
-    """The value of PODMAN_AGENT_CACHE_STORES or _WAIT, or its default.
-
-    Raises:
-        ConfigError: It is no whole number, or too small.
-    """
-    default, least = {"PODMAN_AGENT_CACHE_STORES": (LIMIT, 1), "PODMAN_AGENT_CACHE_WAIT": (0, 0)}[name]
-    text = env.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
-        what = f"{name}={text!r} is not a whole number of {least} or more"
-        raise ConfigError(what)
-    return int(text)
-
-
-def _full_name(name: str) -> str:
-    """``busybox`` as podman stores it: ``docker.io/library/busybox:latest``."""
-    first, slash, rest = name.partition("/")
-    if not slash:
-        name = f"docker.io/library/{name}"
-    elif not ("." in first or ":" in first or first == "localhost"):
-        name = f"docker.io/{first}/{rest}"
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
-
-
-def flavour(proc: Path = Path("/proc/self")) -> str:
-    """Which pods can use each other's stores.
-
-    In a user namespace overlay keeps its marks in ``user.overlay.*`` attributes instead of
-    ``trusted.overlay.*`` and files belong to shifted ids
-    (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
-    privileged pod is not the same thing to an unprivileged one.
-    """
-    status = dict(
-        line.partition(":")[::2]
-        for line in (proc / "status").read_text(encoding="ascii", errors="replace").splitlines()
-    )
-    whole = (proc / "uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
-    admin = int(status["CapEff"], 16) >> _CAP_SYS_ADMIN & 1
-    uid = int(status["Uid"].split()[1])
-    if uid or not admin:
-        return f"rootless-{uid}"
-    return "root" if whole else "userns"
-
-
 def claim(
     volume: Path,
     *,
@@ -148,7 +76,7 @@ def claim(
         VolumeError: The volume is read-only, full or not writable by this user.
     """
     key = layout.check_key(key)
-    settings = _Settings.read(env)
+    settings = Settings.read(env)
     run.mkdir(parents=True, exist_ok=True)
     record = run / f"claim-{key}.json"
     ours = _still_ours(record, volume)
@@ -218,7 +146,7 @@ def space(volume: Path) -> Space:
 class _Claimer:
     """One claim; keeps what it has to say."""
 
-    def __init__(self, volume: Path, directory: Path, legacy: Path, settings: _Settings, record: Path) -> None:
+    def __init__(self, volume: Path, directory: Path, legacy: Path, settings: Settings, record: Path) -> None:
         self.volume, self.directory, self.legacy = volume, directory, legacy
         self.settings, self.record = settings, record
         self.messages: list[str] = []

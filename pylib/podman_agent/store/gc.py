@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
 from podman_agent.store import layout, locks
-from podman_agent.store.claims import LIMIT
 from podman_agent.store.content import Content, Record, label
+from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
 
 if TYPE_CHECKING:

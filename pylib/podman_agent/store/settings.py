@@ -1,0 +1,94 @@
+"""The variables that steer claims, and which pods can use each other's stores."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMIT = 8
+_CAP_SYS_ADMIN = 21  # capabilities(7)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the variables of the cache say, and who asks."""
+
+    limit: int
+    wait: float
+    locks: str
+    images: frozenset[str]
+    job: str
+    owner: str
+    flavour: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Settings:
+        """Read them.
+
+        Raises:
+            ConfigError: A value makes no sense.
+        """
+        lock_setting = env.get("PODMAN_AGENT_CACHE_LOCKS") or "auto"
+        if lock_setting not in ("auto", "trust", "never"):
+            what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
+            raise ConfigError(what)
+        return cls(
+            limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
+            wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
+            locks=lock_setting,
+            images=frozenset(full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()),
+            job=env.get("JOB_NAME", ""),
+            owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
+            flavour=flavour(),
+        )
+
+
+def number_from(env: Mapping[str, str], name: str) -> int:
+    """The value of PODMAN_AGENT_CACHE_STORES or _WAIT, or its default.
+
+    Raises:
+        ConfigError: It is no whole number, or too small.
+    """
+    default, least = {"PODMAN_AGENT_CACHE_STORES": (LIMIT, 1), "PODMAN_AGENT_CACHE_WAIT": (0, 0)}[name]
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        what = f"{name}={text!r} is not a whole number of {least} or more"
+        raise ConfigError(what)
+    return int(text)
+
+
+def full_name(name: str) -> str:
+    """``busybox`` as podman stores it: ``docker.io/library/busybox:latest``."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        name = f"docker.io/library/{name}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        name = f"docker.io/{first}/{rest}"
+    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+
+
+def flavour(proc: Path = Path("/proc/self")) -> str:
+    """Which pods can use each other's stores.
+
+    In a user namespace overlay keeps its marks in ``user.overlay.*`` attributes instead of
+    ``trusted.overlay.*`` and files belong to shifted ids
+    (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
+    privileged pod is not the same thing to an unprivileged one.
+    """
+    status = dict(
+        line.partition(":")[::2]
+        for line in (proc / "status").read_text(encoding="ascii", errors="replace").splitlines()
+    )
+    whole = (proc / "uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
+    admin = int(status["CapEff"], 16) >> _CAP_SYS_ADMIN & 1
+    uid = int(status["Uid"].split()[1])
+    if uid or not admin:
+        return f"rootless-{uid}"
+    return "root" if whole else "userns"
