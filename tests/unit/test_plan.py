@@ -34,7 +34,7 @@ EXPECTED = {
     "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", True),
     "drop-all": ("overlay", "", "chroot", "crun", "disabled", True),
     "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", True),
-    "sys-admin": ("overlay", "", "oci", "crun", "disabled", True),
+    "sys-admin": ("overlay", "", "chroot", "crun", "disabled", True),
     "unconfined-unmasked": ("vfs", "", "chroot", "crun", "disabled", True),
     "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
 }
