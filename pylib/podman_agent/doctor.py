@@ -48,8 +48,8 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     elif plan.mount_program:
         better = "an emptyDir or PVC at /var/lib/containers"
         found.append(Advice("fuse-overlayfs is slower than the kernel's overlay", better))
-    if plan.cgroups == "disabled" and plan.can_run:
-        better = "securityContext.privileged: true on a node with cgroup v2"
+    if plan.cgroups == "disabled" and facts.privileged:
+        better = "securityContext.privileged: true on a node that mounts /sys/fs/cgroup"
         found.append(Advice("docker stats, pause and memory limits need cgroups", better))
     if not facts.volume_mounted:
         found.append(Advice("the layer cache is lost with the pod", "a volume at /var/lib/containers"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECCOMP = Path(__file__).parents[1] / "fixtures/seccomp"
+PROFILE = Path(__file__).parents[2] / "jenkins/seccomp/podman-agent.json"
 # what containerd gives a container whose template names no capabilities
 DEFAULT = (
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
@@ -86,6 +87,15 @@ SHAPES = {
         (*capabilities(*DEFAULT), f"--security-opt=seccomp={SECCOMP / 'containerd-default.json'}"),
         ("vfs", "oci", "podman-agent-chroot", "disabled", "none"),
         run=False,
+    ),
+    "localhost-profile": Shape(
+        "seccompProfile: Localhost with jenkins/seccomp/podman-agent.json, allowPrivilegeEscalation: false, volume",
+        (
+            *capabilities("SETUID", "SETGID", "SETFCAP"),
+            f"--security-opt=seccomp={PROFILE}",
+            NO_NEW_PRIVS,
+        ),
+        _UNPRIVILEGED,
     ),
     "user-1000": Shape(
         "runAsUser: 1000, volume", ("--user=1000:1000", "--passwd=false", NO_SECCOMP), _UNPRIVILEGED
