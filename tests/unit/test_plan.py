@@ -228,32 +228,32 @@ def test_a_small_dev_shm_moves_the_locks_to_files() -> None:
 
 def test_containers_of_an_unprivileged_pod_get_the_pods_proc() -> None:
     """A fresh one cannot be mounted where the kubelet masks parts of it; privileged pods mount their own."""
-    assert ("/proc:/proc",) == decide(facts("least-capabilities"), {}).volumes
-    assert () == decide(facts(), {}).volumes
+    assert decide(facts("least-capabilities"), {}).volumes == ("/proc:/proc",)
+    assert decide(facts(), {}).volumes == ()
 
 
 def test_one_mapped_id_ignores_other_owners_and_hides_the_ranges() -> None:
     """newuidmap would fail on the ranges that /etc/subuid gives this user."""
     plan = decide(facts("user-1000-no-new-privileges"), {})
     assert 'ignore_chown_errors = "true"' in render.storage_conf(plan)
-    assert "no-subordinate-ids" == render.engine_environment(plan)["USER"]
+    assert render.engine_environment(plan)["USER"] == "no-subordinate-ids"
 
 
 def test_a_pod_without_namespaces_gets_the_runtime_that_only_chroots() -> None:
     """RuntimeDefault."""
     plan = decide(facts("runtime-default"), {})
     assert "[engine.runtimes]" in render.containers_conf(plan)
-    with pytest.raises(PodRefusalError, match="RUNTIME=crun cannot be had.*seccompProfile"):
+    with pytest.raises(PodRefusalError, match=r"RUNTIME=crun cannot be had.*seccompProfile"):
         decide(facts("runtime-default"), {"PODMAN_AGENT_RUNTIME": "crun"})
 
 
 def test_a_pod_that_may_neither_unshare_nor_chroot_is_refused_in_one_line() -> None:
     """RuntimeDefault with all capabilities dropped, or as another user."""
-    with pytest.raises(PodRefusalError, match="neither build nor run.*seccompProfile"):
+    with pytest.raises(PodRefusalError, match=r"neither build nor run.*seccompProfile"):
         decide(replace(facts("runtime-default"), capabilities=()), {})
 
 
 def test_cgroups_cannot_be_forced_where_none_can_be_made() -> None:
     """A forced value is checked against what the pod allows."""
-    with pytest.raises(PodRefusalError, match="CGROUPS=enabled cannot be had.*privileged"):
+    with pytest.raises(PodRefusalError, match=r"CGROUPS=enabled cannot be had.*privileged"):
         decide(facts("no-cgroup"), {"PODMAN_AGENT_CGROUPS": "enabled"})
