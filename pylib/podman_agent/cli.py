@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, str]] = {
     "cache": ("podman_agent.commands.cache", "list, verify, warm, collect and remove the stores of a cache volume"),
     "gc": ("podman_agent.commands.gc", "free space on the cache volume, safe while pods use it"),
+    "doctor": ("podman_agent.commands.doctor", "what is wrong or could be better in this pod"),
+    "explain": ("podman_agent.commands.explain", "what a failed build's log means in a pod"),
     "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
     "drain": ("podman_agent.commands.drain", "end builds and containers before the pod ends"),
     "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),

@@ -291,10 +291,10 @@ def _isolation(facts: Facts, rules: _Rules, id_mode: str) -> str:
         value, why = "oci", "the runtime that only chroots is reached by OCI isolation"
     elif id_mode == "single":
         value, why = "rootless", "chroot isolation calls setgroups, which a namespace of one id denies"
-    elif facts.privileged and not facts.mount_proc and facts.cgroup != "none":
+    elif facts.privileged and not facts.mount_proc and facts.cgroup_writable:
         value, why = "oci", "containers can run here, so build steps run as containers"
     elif facts.privileged and not facts.mount_proc:
-        value, why = "chroot", "build steps as containers need a cgroup file system, and there is none"
+        value, why = "chroot", "build steps as containers need a writable cgroup file system"
     else:
         value, why = "chroot", "this pod may not mount a fresh /proc, which a container of its own needs"
     source = "https://docs.podman.io/en/latest/markdown/podman-build.1.html#isolation-type"

@@ -113,6 +113,10 @@ def engine_environment(plan: Plan) -> dict[str, str]:
         "TMPDIR": plan.tmpdir,
         "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
     }
+    if plan.isolation == "chroot":
+        # after pivot_root buildah remounts the old root without its locked flags (nodev, noatime, as the node has
+        # it), which a user namespace may not: `error stat()ing intended root directory` (chroot/run_linux.go)
+        environment["BUILDAH_NOPIVOT"] = "1"
     if plan.id_mode == "single":
         # podman looks $USER up in /etc/subuid, and fails where it finds ranges that newuidmap may not map
         environment["USER"] = "no-subordinate-ids"

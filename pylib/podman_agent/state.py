@@ -165,6 +165,12 @@ def _install(decision: Decision, files: dict[str, str]) -> bool:
 
 def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
     environment = render.engine_environment(decision.plan)
+    home = os.environ.get("HOME", "")
+    if decision.facts.uid and not os.access(home or "/", os.W_OK):
+        # an arbitrary uid has `/` for its home, and podman stops where it can make no ~/.config
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+            environment[name] = str(decision.directory / name.lower())
+            Path(environment[name]).mkdir(exist_ok=True)
     environment["CONTAINERS_STORAGE_CONF"] = str(decision.directory / "storage.conf")
     if not installed:
         # CONTAINERS_CONF_OVERRIDE came with podman 4.4; before, one file can only replace all

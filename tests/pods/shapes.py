@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECCOMP = Path(__file__).parents[1] / "fixtures/seccomp"
+PROFILE = Path(__file__).parents[2] / "jenkins/seccomp/podman-agent.json"
 # what containerd gives a container whose template names no capabilities
 DEFAULT = (
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
@@ -87,6 +88,15 @@ SHAPES = {
         ("vfs", "oci", "podman-agent-chroot", "disabled", "none"),
         run=False,
     ),
+    "localhost-profile": Shape(
+        "seccompProfile: Localhost with jenkins/seccomp/podman-agent.json, allowPrivilegeEscalation: false, volume",
+        (
+            *capabilities("SETUID", "SETGID", "SETFCAP"),
+            f"--security-opt=seccomp={PROFILE}",
+            NO_NEW_PRIVS,
+        ),
+        _UNPRIVILEGED,
+    ),
     "user-1000": Shape(
         "runAsUser: 1000, volume", ("--user=1000:1000", "--passwd=false", NO_SECCOMP), _UNPRIVILEGED
     ),
@@ -99,6 +109,7 @@ SHAPES = {
         "arbitrary uid, gid 0, all capabilities dropped (OpenShift), volume",
         ("--user=1000650000:0", "--passwd=false", "--cap-drop=all", NO_SECCOMP, NO_NEW_PRIVS),
         _SINGLE,
+        before="cd /tmp",  # the image's own directory is its user's; the kubernetes plugin mounts a workspace there
     ),
     "no-cgroup": Shape(
         "privileged, no cgroup file system, volume",

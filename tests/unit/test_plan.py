@@ -34,8 +34,17 @@ EXPECTED = {
     "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", True),
     "drop-all": ("overlay", "", "chroot", "crun", "disabled", True),
     "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", True),
-    "sys-admin": ("overlay", "", "oci", "crun", "disabled", True),
+    "sys-admin": ("overlay", "", "chroot", "crun", "disabled", True),
     "unconfined-unmasked": ("vfs", "", "chroot", "crun", "disabled", True),
+    "runtime-default": ("vfs", "", "oci", "podman-agent-chroot", "disabled", False),
+    "least-capabilities": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-1000-subordinate-ids": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-1000-no-new-privileges": ("overlay", "", "rootless", "crun", "disabled", True),
+    "arbitrary-user": ("overlay", "", "rootless", "crun", "disabled", True),
+    "no-cgroup": ("overlay", "", "chroot", "crun", "disabled", True),
+    "low-limits": ("overlay", "", "oci", "crun", "enabled", True),
+    "small-shm": ("overlay", "", "oci", "crun", "enabled", True),
+    "default-tmpfs": ("overlay", "", "chroot", "crun", "disabled", True),
     "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
 }
 
@@ -209,3 +218,42 @@ def test_decide_is_pure() -> None:
     tree = ast.parse(Path(plan_module.__file__).read_text())
     imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
     assert imported <= {"json"}
+
+
+def test_a_small_dev_shm_moves_the_locks_to_files() -> None:
+    """64 KiB of /dev/shm end podman by SIGBUS."""
+    assert 'lock_type = "file"' in render.containers_conf(decide(facts("small-shm"), {}))
+    assert "lock_type" not in render.containers_conf(decide(facts(), {}))
+
+
+def test_containers_of_an_unprivileged_pod_get_the_pods_proc() -> None:
+    """A fresh one cannot be mounted where the kubelet masks parts of it; privileged pods mount their own."""
+    assert decide(facts("least-capabilities"), {}).volumes == ("/proc:/proc",)
+    assert decide(facts(), {}).volumes == ()
+
+
+def test_one_mapped_id_ignores_other_owners_and_hides_the_ranges() -> None:
+    """newuidmap would fail on the ranges that /etc/subuid gives this user."""
+    plan = decide(facts("user-1000-no-new-privileges"), {})
+    assert 'ignore_chown_errors = "true"' in render.storage_conf(plan)
+    assert render.engine_environment(plan)["USER"] == "no-subordinate-ids"
+
+
+def test_a_pod_without_namespaces_gets_the_runtime_that_only_chroots() -> None:
+    """RuntimeDefault."""
+    plan = decide(facts("runtime-default"), {})
+    assert "[engine.runtimes]" in render.containers_conf(plan)
+    with pytest.raises(PodRefusalError, match=r"RUNTIME=crun cannot be had.*seccompProfile"):
+        decide(facts("runtime-default"), {"PODMAN_AGENT_RUNTIME": "crun"})
+
+
+def test_a_pod_that_may_neither_unshare_nor_chroot_is_refused_in_one_line() -> None:
+    """RuntimeDefault with all capabilities dropped, or as another user."""
+    with pytest.raises(PodRefusalError, match=r"neither build nor run.*seccompProfile"):
+        decide(replace(facts("runtime-default"), capabilities=()), {})
+
+
+def test_cgroups_cannot_be_forced_where_none_can_be_made() -> None:
+    """A forced value is checked against what the pod allows."""
+    with pytest.raises(PodRefusalError, match=r"CGROUPS=enabled cannot be had.*privileged"):
+        decide(facts("no-cgroup"), {"PODMAN_AGENT_CGROUPS": "enabled"})

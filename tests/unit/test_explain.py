@@ -1,0 +1,98 @@
+"""The well-known error texts, verbatim, and texts of users' own builds that must not be taken for them."""
+
+from __future__ import annotations
+
+import pytest
+from podman_agent.explain import RULES, explain
+
+# verbatim text -> a word of the cure
+KNOWN = {
+    "'overlay' is not supported over overlayfs, a mount_program is required": "emptyDir",
+    "Error: 'overlay' is not supported over extfs at \"/home/u/.local/share/containers/storage/overlay\"": "privileged",
+    "fuse: device not found, try 'modprobe fuse' first": "native overlay",
+    "a network file system with user namespaces is not supported.  Please use a mount_program": "block-backed",
+    'User-selected graph driver "vfs" overwritten by graph driver "overlay" from database': "empty volume",
+    'database graph driver "" does not match our graph driver "overlay"': "empty volume",
+    "Error: database static dir \"/a\" does not match our \"/b\": database configuration mismatch": "db.sql",
+    "Ignoring global metacopy option, not supported with booted kernel": "nothing",
+    "crun: creating cgroup directory `/sys/fs/cgroup/systemd/libpod_parent/x`: No such file or directory": "CGROUPS",
+    "mkdir /sys/fs/cgroup/blkio/libpod_parent: read-only file system": "CGROUPS",
+    "crun: the requested cgroup controller `pids` is not available": "CGROUPS",
+    "The cgroupv2 manager is set to systemd but there is no systemd user session available": "cgroupfs",
+    "Error: cannot run top on container abc as it did not create a cgroup": "privileged",
+    "crun: invalid file system type on `/sys/fs/cgroup`": "ISOLATION=chroot",
+    "unable to write pod event: \"write unixgram @001->/run/systemd/journal/socket: sendmsg\"": "EVENTS=file",
+    "failed to get journal cursor: failed to get cursor: cannot assign requested address": "EVENTS=file",
+    "using --follow with the journald --log-driver but without the journald --events-backend (file) is not supported":
+        "k8s-file",
+    "crun: setrlimit `RLIMIT_NPROC`: Operation not permitted: OCI permission denied": "default_ulimits",
+    "Error: crun: mount `proc` to `proc`: Operation not permitted: OCI permission denied": "/proc",
+    "Error: crun: mount `mqueue` to `dev/mqueue`: Operation not permitted: OCI permission denied": "--ipc",
+    "Error: OCI runtime error: crun: mount `devpts` to `dev/pts`: Invalid argument": "subuid",
+    "error setting supplemental groups list: operation not permitted": "subuid",
+    'error stat()ing intended root directory "/var/tmp/buildah1/mnt/rootfs": no such file or directory': "NOPIVOT",
+    "Error: OCI runtime error: crun: cgroups in hybrid mode not supported, drop all controllers from cgroupv2": "runc",
+    "current system boot ID differs from cached boot ID; an unhandled reboot has occurred": "/run/libpod",
+    "lock /var/lib/shared/overlay-layers/layers.lock is not a read-only lock": "populate",
+    "Error: creating build container: layer not known": "check --quick --repair",
+    "Image docker.io/library/x exists in local storage but may be corrupted": "check --quick --repair",
+    "Storage for container 1234abcd has been removed": "transient_store",
+    'Error: short-name "x" did not resolve to an alias and no unqualified-search registries are defined': "whole name",
+    "Error: short-name resolution enforced but cannot prompt without a TTY": "whole name",
+    "credentials key has https[s]:// prefix": "without https",
+    "received unexpected HTTP status: 502 Bad Gateway": "try again",
+    "Error: writing blob: uploading layer chunked: unexpected EOF": "try again",
+    "HEALTHCHECK is not supported for OCI image format and will be ignored. Must use `docker` format": "docker",
+    "Error: cannot set --network other than host with --isolation chroot": "--network",
+    "Error: unknown flag: --cgroup-manager": "CONTAINER_HOST",
+    "Error: unrecognized command `podman buildx imagetools`": "docker",
+    "running `/usr/bin/newuidmap 42 0 1000 1`: newuidmap: write to uid_map failed: Operation not permitted":
+        "allowPrivilegeEscalation",
+    'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1': "allowPrivilegeEscalation",
+    "Error: cannot write uid_map: write /proc/25/uid_map: operation not permitted": "SETFCAP",
+    "cannot clone: Operation not permitted": "Localhost",
+    "Error during unshare(CLONE_NEWUSER): Operation not permitted": "Localhost",
+    "error running container: creating new mount namespace for [/bin/sh -c echo hi]: operation not permitted":
+        "Localhost",
+    "stat /.config: no such file or directory": "HOME",
+    "Error: open /run/lock/netavark.lock: read-only file system": "/run",
+}  # fmt: skip
+OWN = (
+    "make: *** [Makefile:3: all] Error 1",
+    "cp: cannot create regular file '/usr/share/x': Permission denied",
+    "E: Unable to locate package no-such-package",
+    "fatal: could not read Username for 'https://github.com': terminal prompts disabled",
+    "npm ERR! 502 Bad Gateway - GET https://registry.example.com/left-pad",
+    "java.io.EOFException: unexpected EOF",
+    "mount: /mnt: permission denied.",
+    "open /app/config.yml: read-only file system",
+    "error: unexpected EOF while looking for matching `\"'",
+    'Error: building at STEP "RUN false": while running runtime: exit status 1',
+    "unshare: unshare failed: Operation not permitted",
+    "ls: cannot access '/home/x': No such file or directory",
+    "error: unknown flag: --colour",
+)
+
+
+@pytest.mark.parametrize("text", KNOWN)
+def test_a_known_text_names_its_cure(text: str) -> None:
+    """Verbatim, as podman, crun or buildah wrote it."""
+    (_, first), *_ = explain([text])
+    assert KNOWN[text] in first.cure
+
+
+@pytest.mark.parametrize("text", OWN)
+def test_an_error_of_the_users_own_is_not_explained(text: str) -> None:
+    """The pod is not blamed for a build that is wrong."""
+    assert list(explain([text])) == []
+
+
+def test_every_rule_is_reached_by_a_text() -> None:
+    """A rule nobody has seen matching is no knowledge."""
+    reached = {rule for text in KNOWN for _, rule in explain([text])}
+    assert reached == set(RULES)
+
+
+def test_a_log_is_told_each_cause_once() -> None:
+    """A failed build repeats itself."""
+    assert len(list(explain(["cannot clone: Operation not permitted"] * 3))) == 1

@@ -1,0 +1,31 @@
+"""Write the table of docs/pod-shapes.md from what tests/pods/test_shapes.py saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / ".cache/pod-shapes.json"
+PAGE = ROOT / "docs/pod-shapes.md"
+HEAD = """# What works in which pod
+
+Written by `tools/pod_shapes.py` from the results of `tests/pods/test_shapes.py`, which starts the agent image under
+each pod's settings with the outer podman.
+
+| pod | build | push | run | storage | isolation | runtime | cgroups | user ids |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    rows = []
+    for shape in json.loads(RESULTS.read_text()).values():
+        done = ["yes" if shape[what] else "no" for what in ("build", "push", "run")]
+        rows.append("| " + " | ".join([shape["title"], *done, *shape["plan"]]) + " |\n")
+    PAGE.write_text(HEAD + "".join(rows))
+
+
+if __name__ == "__main__":
+    main()
