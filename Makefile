@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak clean
+.PHONY: demo test test-quick image lint bench soak docs clean
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
@@ -25,6 +25,20 @@ lint: $(VENV)/ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint Containerfile
 	$(PYTHON) tools/shell_scripts.py | xargs shellcheck
+
+bench:  ## what the shim costs
+	$(PYTHON) bench/shim.py
+
+soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one cache volume; figures in .cache/soak
+	mkdir -p .cache/soak
+	$(IN_VENV) tests/soak/kill.py --kills 1000 --work .cache/soak/kill
+	$(IN_VENV) tests/soak/kill.py --kills 200 --full --work .cache/soak/full
+	$(IN_VENV) tests/soak/kill.py --kills 60 --mode plain --work .cache/soak/plain
+	for mode in claim private plain; do $(IN_VENV) tests/soak/together.py --mode $$mode --work .cache/soak/$$mode; done
+
+docs: $(VENV)/ready  ## the API reference
+	$(VENV)/bin/pip install --quiet --editable '.[docs]'
+	$(IN_VENV) -m pdoc podman_agent '!podman_agent.docker' -o build/docs
 
 clean:  ## the venv, the caches, and the outer podman's store
 	$(PYTHON) tools/outer.py clean

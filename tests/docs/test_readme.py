@@ -58,3 +58,11 @@ def test_the_one_minute_pipeline_runs_the_demos_job() -> None:
     job = [line for line in demo.JOB.strip().splitlines() if "images" not in line]
     assert readme[1:] == job[1:]
     assert readme[0].removesuffix(".") == job[0].partition(" | ")[2].removesuffix("-")
+
+
+def test_its_table_of_pod_shapes_is_the_one_the_tests_wrote() -> None:
+    """`tools/pod_shapes.py` writes both."""
+    page = (ROOT / "docs/pod-shapes.md").read_text()
+    table = README.partition("<!-- pod shapes -->\n")[2].partition("<!-- end of pod shapes -->")[0]
+    assert table.count("\n") > 15
+    assert page.endswith(table)
