@@ -22,6 +22,11 @@ def agent_image() -> str:
     return outer.IMAGE
 
 
+def pytest_unconfigure() -> None:
+    """Leave nothing mounted."""
+    outer.unmount_home()
+
+
 @pytest.fixture(scope="session")
 def disk() -> Iterator[Path]:
     """A directory on a disk, for volumes and registries; gone afterwards."""

@@ -121,6 +121,8 @@ def main() -> int:
     except KeyboardInterrupt as interrupt:
         print(f"demo: interrupted {interrupt}", file=sys.stderr)
         return 130
+    finally:
+        outer.unmount_home()
     width = max(len(row.step) for row in rows)
     print(f"\n{'step':<{width}}  seconds  cached\n{'-' * width}  -------  ------")
     for row in rows:

@@ -302,6 +302,11 @@ def scratch(name: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def unmount_home() -> None:
+    """Take away the bind mount podman leaves on its graphroot; refused by the kernel while a container runs there."""
+    run("umount", str(CACHE / "containers/storage/overlay"), check=False)
+
+
 def clean() -> None:
     """Remove the outer podman's store and state, and whatever containers were left in it."""
     if CACHE.exists():
