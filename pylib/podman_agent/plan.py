@@ -11,40 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
+from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from podman_agent.facts import Facts
 
-PREFIX = "PODMAN_AGENT_"
-ANY = ("any text",)
-# Every variable there is; an unknown one is an error: a typo in a pod template must not pass for a setting.
-OVERRIDES: dict[str, tuple[str, ...]] = {
-    "STORAGE_DRIVER": ("overlay", "vfs"),
-    "ISOLATION": ("oci", "chroot", "rootless"),
-    "RUNTIME": ("crun", "runc"),
-    "CGROUPS": ("enabled", "disabled"),
-    "CGROUP_MANAGER": ("cgroupfs", "systemd"),
-    "EVENTS": ("file", "none", "journald"),
-    "LOG_DRIVER": ("k8s-file", "none", "passthrough", "journald"),
-    "NETWORK": ("host", "bridge", "none"),
-    "BUILD_FORMAT": ("docker", "oci"),
-    "MIRRORS": ANY,  # docker.io=mirror.example.com/docker,quay.io=…
-    "INSECURE_REGISTRIES": ANY,  # host:port,…
-    "VOLUME": ANY,  # where the cache volume is mounted
-    "GRAPHROOT": ANY,  # a graphroot of the caller's own: no store is claimed
-    "CACHE_KEY": ANY,
-    "CACHE_STORES": ANY,  # how many stores a key may have
-    "CACHE_WAIT": ANY,  # seconds to wait for a store when all are taken
-    "CACHE_LOCKS": ("auto", "trust", "never"),  # whether locks on the volume hold across nodes
-    "CACHE_IMAGES": ANY,  # images the job builds from: the store that has them is preferred
-    "STATE_DIR": ANY,
-    "RETRY_ATTEMPTS": ANY,  # retry.Policy reads these four
-    "RETRY_MAX_WAIT": ANY,
-    "RETRY_DEADLINE": ANY,
-    "RETRY_TIMEOUT": ANY,
-}
 # what podman asks for when nothing else is said: pkg/specgen and common/pkg/config (v5.4.2)
 PODMAN_NOFILE = 1048576
 
@@ -124,44 +97,6 @@ class _Rules:
             value = forced
         self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
         return value
-
-
-def overrides_from(env: Mapping[str, str]) -> dict[str, str]:
-    """Pick our variables out of an environment, without their prefix.
-
-    Raises:
-        ConfigError: A name or a value that is none of those in `OVERRIDES`.
-    """
-    found = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
-    for name, value in found.items():
-        if name not in OVERRIDES:
-            msg = f"unknown variable {PREFIX}{name}"
-            raise ConfigError(msg, fix=f"known are {', '.join(PREFIX + n for n in OVERRIDES)}")
-        allowed = OVERRIDES[name]
-        if value and allowed != ANY and value not in allowed:
-            msg = f"{PREFIX}{name}={value} is not a value we know"
-            raise ConfigError(msg, fix=f"set it to one of: {', '.join(allowed)}")
-    return {name: value for name, value in found.items() if value}
-
-
-def _split(name: str, text: str) -> list[str]:
-    items = [item.strip() for item in text.split(",") if item.strip()]
-    for item in items:
-        if any(c in item for c in '"\\\n\0 ') or "://" in item:
-            msg = f"{PREFIX}{name}: {item!r} is no registry location"
-            raise ConfigError(msg, fix="write host[:port][/path] without a scheme")
-    return items
-
-
-def _mirrors(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for item in _split("MIRRORS", text):
-        registry, equals, mirror = item.partition("=")
-        if not (registry and equals and mirror):
-            msg = f"{PREFIX}MIRRORS: {item!r} is no mirror"
-            raise ConfigError(msg, fix="write registry=mirror, as in docker.io=mirror.example.com/docker")
-        pairs.append((registry, mirror))
-    return tuple(pairs)
 
 
 def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
@@ -390,8 +325,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         ulimits=_ulimits(facts, rules),
         build_format=build_format,
         tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
-        mirrors=_mirrors(overrides.get("MIRRORS", "")),
-        insecure=tuple(_split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
+        mirrors=mirrors(overrides.get("MIRRORS", "")),
+        insecure=tuple(split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
         can_run=id_mode != "none" and not (facts.privileged and facts.mount_proc),
         volumes=_volumes(facts, rules, id_mode),
         lock_type=_lock_type(facts, rules),

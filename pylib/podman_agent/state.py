@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from podman_agent import facts as facts_module
 from podman_agent import render, shim
 from podman_agent.errors import VolumeError
-from podman_agent.plan import Plan, decide, overrides_from
+from podman_agent.overrides import overrides_from
+from podman_agent.plan import Plan, decide
 from podman_agent.store import claims
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import demo
 import pytest
 from podman_agent import errors
-from podman_agent.plan import ANY, OVERRIDES
+from podman_agent.overrides import ANY, OVERRIDES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from podman_agent import overrides, render
 from podman_agent import plan as plan_module
-from podman_agent import render
 from podman_agent.errors import (
     ConfigError,
     DataError,
@@ -155,7 +155,7 @@ def test_an_unknown_variable_is_refused() -> None:
         decide(facts(), {"PODMAN_AGENT_STORAGEDRIVER": "vfs"})
 
 
-@pytest.mark.parametrize("name", [n for n, allowed in plan_module.OVERRIDES.items() if allowed != plan_module.ANY])
+@pytest.mark.parametrize("name", [n for n, allowed in overrides.OVERRIDES.items() if allowed != overrides.ANY])
 def test_an_unknown_value_is_refused_and_the_known_ones_named(name: str) -> None:
     """For every variable with a list of values."""
     with pytest.raises(ConfigError, match=f"PODMAN_AGENT_{name}=nonsense.*one of: "):
