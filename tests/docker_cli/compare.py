@@ -22,7 +22,7 @@ echo "Emulate Docker CLI using podman." >&2
 exec /usr/bin/podman "$@"
 EOF
 for d in bare podman-docker; do printf '#!/bin/sh\nexit 127\n' > /opt/$d/docker-compose; chmod +x /opt/$d/*; done
-podman pull -q busybox; podman save -q -o /var/lib/containers/base.tar busybox
+podman pull -q busybox; rm -f /var/lib/containers/base.tar; podman save -q -o /var/lib/containers/base.tar busybox
 """
 
 

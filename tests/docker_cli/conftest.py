@@ -72,7 +72,9 @@ def lab(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Callab
                 env |= {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}"}
                 pod = stack.enter_context(outer.Pod(TEMPLATE, host_path=volume, env=env))
                 made[key] = Lab(pod, volume, registry, private)
-                pod.sh("podman pull -q busybox; podman save -q -o /var/lib/containers/base.tar busybox")
+                pod.sh(
+                    "podman pull -q busybox; rm -f /var/lib/containers/base.tar; podman save -q -o /var/lib/containers/base.tar busybox"
+                )
             return made[key]
 
         yield make

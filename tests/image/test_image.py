@@ -104,7 +104,7 @@ def test_the_user_jenkins_has_ids_to_map(agent_container: Host) -> None:
     user = agent_container.user("jenkins")
     assert (user.uid, user.gid, user.home) == (1000, 1000, "/home/jenkins")
     for path in ("/etc/subuid", "/etc/subgid"):
-        assert agent_container.file(path).content_string == "jenkins:1:999\njenkins:1001:64535\n"
+        assert agent_container.file(path).content_string == "jenkins:1:999\njenkins:1001:64535\nroot:1:65535\n"
 
 
 def test_the_workspace_belongs_to_jenkins(agent_container: Host) -> None:
