@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TEMPLATE = outer.ROOT / "jenkins/pods/privileged-hostpath.yaml"
+BASE = "/var/lib/containers/base.tar"
 PASSWORD = "word-of-the-private-registry"
 
 
@@ -50,7 +51,7 @@ class Lab:
         (directory / "cases.json").write_text(json.dumps(cases(name)))
         inside = f"/var/lib/containers/tables/{name}"
         script = f"PATH={path}:$PATH python3 {inside}/runner.py {inside}/cases.json {inside}/context"
-        env |= self.env | {"BASE": "/var/lib/containers/base.tar"}
+        env |= self.env | {"BASE": BASE}
         results: list[dict[str, Any]] = json.loads(self.pod.sh(script, env=env, shell="sh -e").stdout)
         (directory / "results.json").write_text(json.dumps(results))
         return results
@@ -72,9 +73,7 @@ def lab(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Callab
                 env |= {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}"}
                 pod = stack.enter_context(outer.Pod(TEMPLATE, host_path=volume, env=env))
                 made[key] = Lab(pod, volume, registry, private)
-                pod.sh(
-                    "podman pull -q busybox; rm -f /var/lib/containers/base.tar; podman save -q -o /var/lib/containers/base.tar busybox"
-                )
+                pod.sh(f"podman pull -q busybox; rm -f {BASE}; podman save -q -o {BASE} busybox")
             return made[key]
 
         yield make
