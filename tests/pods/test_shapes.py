@@ -25,6 +25,15 @@ DOCKERFILE = (
 )
 
 
+# image.inside { } of docker-workflow (WithContainerStep.java): the agent's own user writes into the workspace
+INSIDE = """set -e; ws=/tmp/workspace; mkdir -p $ws; cd $ws
+cid=$(docker run -t -d -u $(id -u):$(id -g) -w $ws -v $ws:$ws:rw,z -e A=b {image} cat)
+docker top $cid -eo pid,comm | grep -q cat
+docker exec --env K=value $cid sh -c 'echo $K > '$ws'/file'
+docker stop --time=1 $cid >/dev/null 2>&1; docker rm -f --volumes $cid >/dev/null
+test $(stat -c %u $ws/file) = $(id -u); cat $ws/file"""
+
+
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, object]]:
     """What each shape was seen to do; `tools/pod_shapes.py` makes the table of docs/pod-shapes.md of it."""
@@ -85,6 +94,7 @@ def test_shape_builds_pushes_and_runs_as_planned(
         build = inside(f"mkdir -p /tmp/empty; printf '{DOCKERFILE}' | docker build -q -t {image} -f - /tmp/empty")
         push = inside(f"docker push -q {image}")
         run = inside(f"docker run --rm {image} stat -c %a /x")
+        workflow = inside(INSIDE.format(image=image))
     finally:
         outer.podman("rm", "--force", "--time=0", container)
     results[name] = {
@@ -100,6 +110,7 @@ def test_shape_builds_pushes_and_runs_as_planned(
     assert mirror.digest(f"shapes/{name}", "1").startswith("sha256:")
     if shape.run:
         assert run.stdout.strip() == "4755", run.stderr
+        assert workflow.stdout.splitlines()[-1:] == ["value"], workflow.stdout + workflow.stderr
     else:
         assert run.returncode == 77
         assert run.stderr.count("\n") == 1

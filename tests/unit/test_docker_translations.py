@@ -251,3 +251,25 @@ def test_no_health_check_runs_in_a_stopped_container_or_without_one() -> None:
     assert not health.due({"Config": check, "State": {"Status": "exited"}}, now)
     assert not health.due({"Config": {}, "State": {"Status": "running"}}, now)
     assert not health.due({"Config": {"Healthcheck": {"Test": ["NONE"]}}, "State": {"Status": "running"}}, now)
+
+
+@pytest.mark.parametrize(
+    ("line", "uid", "env", "kept"),
+    [
+        ("-u 1000:1000 i", 1000, {}, True),
+        ("-tdu 1000 i", 1000, {}, True),
+        ("--user=1000 i", 1000, {}, True),
+        ("-u 1000 i", 0, {}, False),
+        ("-u 0 i", 1000, {}, False),
+        ("-u 10001 i", 1000, {}, False),
+        ("i", 1000, {}, False),
+        ("-u 1000 --userns=host i", 1000, {}, False),
+        ("-u 1000 i", 1000, {"PODMAN_USERNS": "host"}, False),
+    ],
+)
+def test_the_agents_own_user_keeps_its_id_in_a_rootless_pod(
+    line: str, uid: int, env: dict[str, str], *, kept: bool
+) -> None:
+    """The workspace is mounted, and must be writable."""
+    argv = run.translate(line.split(), "run", env, lambda _: ("", ""), lambda _: None, uid=uid)
+    assert ("--userns=keep-id" in " ".join(argv) or "--userns keep-id" in " ".join(argv)) == kept

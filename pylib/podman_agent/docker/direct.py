@@ -81,6 +81,8 @@ def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
         return False
     if verb == "build" and len(args) < 2:
         return False
+    if verb in {"run", "create"} and posix.geteuid():  # -u UID means another user there
+        return False
     for position in range(start, len(args)):
         arg = args[position]
         if arg.startswith(translated) or "docker.sock" in arg:

@@ -5,6 +5,7 @@ Reference: https://docs.docker.com/reference/cli/docker/container/run/
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def run(call: Call, verb: str, args: list[str]) -> NoReturn:
         args: What follows the verb.
     """
     wants_socket = any(SOCKET in arg or "--use-api-socket" in arg for arg in args)
-    argv = translate(args, verb, call.env, lambda name: address(call, name), _make_directory)
+    argv = translate(args, verb, call.env, lambda name: address(call, name), _make_directory, uid=os.geteuid())
     if wants_socket:
         from podman_agent.docker import socket  # noqa: PLC0415
 
@@ -82,6 +83,8 @@ def translate(
     env: dict[str, str],
     address_of: Callable[[str], tuple[str, str]],
     make_directory: Callable[[str], None],
+    *,
+    uid: int = 0,
 ) -> list[str]:
     """Turn docker's arguments into podman's.
 
@@ -91,6 +94,7 @@ def translate(
         env: For ``DOCKER_DEFAULT_PLATFORM``.
         address_of: Gives the IP address and the name of a running container, for ``--link``.
         make_directory: Makes the host directory of a bind mount, as dockerd does.
+        uid: The agent's user id.
 
     Returns:
         Podman's arguments.
@@ -106,7 +110,7 @@ def translate(
         out += _option(option, verb, parsed)
     if not any(o.name == "log-driver" for o in out):
         out = [o for o in out if o.name != "log-opt" or (o.value or "").startswith("max-size")]
-    out += _namespaces(out)
+    out += _namespaces(out) + _ids(parsed, uid, env)
     if (platform := env.get("DOCKER_DEFAULT_PLATFORM")) and parsed.get("platform") is None:
         out.append(Option("platform", platform))
     tokens = [token for option in out for token in option.tokens()]
@@ -142,6 +146,19 @@ def _option(option: Option, verb: str, parsed: Parsed) -> list[Option]:
         case "dns-opt":
             return [Option("dns-option", value)]
     return [option]
+
+
+def _ids(parsed: Parsed, uid: int, env: dict[str, str]) -> list[Option]:
+    """The agent's own user in the container, if it is asked for by its number.
+
+    docker-workflow's ``-u UID:GID`` means the owner of the workspace. In the user namespace of a rootless podman
+    that number is another user, or none (``chown /dev/pts/0: Invalid argument``).
+    https://docs.podman.io/en/latest/markdown/podman-run.1.html#userns-mode
+    """
+    wanted = (parsed.get("user") or "").partition(":")[0]
+    if not uid or wanted != str(uid) or parsed.get("userns") or "PODMAN_USERNS" in env:
+        return []
+    return [Option("userns", "keep-id")]
 
 
 def _namespaces(options: list[Option]) -> list[Option]:
