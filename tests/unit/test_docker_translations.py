@@ -273,3 +273,11 @@ def test_the_agents_own_user_keeps_its_id_in_a_rootless_pod(
     """The workspace is mounted, and must be writable."""
     argv = run.translate(line.split(), "run", env, lambda _: ("", ""), lambda _: None, uid=uid)
     assert ("--userns=keep-id" in " ".join(argv) or "--userns keep-id" in " ".join(argv)) == kept
+
+
+def test_an_agent_without_a_name_is_its_containers_root() -> None:
+    """The arbitrary uid of OpenShift: podman asks for a passwd entry to keep an id."""
+    args = ["-u", "1000:0", "-t", "i"]
+    argv = run.translate(args, "run", {}, lambda _: ("", ""), lambda _: None, uid=1000, named=False)
+    assert argv[-1] == "i"
+    assert not {"-u", "--user", "1000:0"} & set(argv)

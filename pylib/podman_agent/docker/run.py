@@ -69,7 +69,9 @@ def run(call: Call, verb: str, args: list[str]) -> NoReturn:
         args: What follows the verb.
     """
     wants_socket = any(SOCKET in arg or "--use-api-socket" in arg for arg in args)
-    argv = translate(args, verb, call.env, lambda name: address(call, name), _make_directory, uid=os.geteuid())
+    argv = translate(
+        args, verb, call.env, lambda name: address(call, name), _make_directory, uid=os.geteuid(), named=_has_name()
+    )
     if wants_socket:
         from podman_agent.docker import socket  # noqa: PLC0415
 
@@ -85,6 +87,7 @@ def translate(
     make_directory: Callable[[str], None],
     *,
     uid: int = 0,
+    named: bool = True,
 ) -> list[str]:
     """Turn docker's arguments into podman's.
 
@@ -95,6 +98,7 @@ def translate(
         address_of: Gives the IP address and the name of a running container, for ``--link``.
         make_directory: Makes the host directory of a bind mount, as dockerd does.
         uid: The agent's user id.
+        named: Whether it has a name in /etc/passwd.
 
     Returns:
         Podman's arguments.
@@ -110,7 +114,10 @@ def translate(
         out += _option(option, verb, parsed)
     if not any(o.name == "log-driver" for o in out):
         out = [o for o in out if o.name != "log-opt" or (o.value or "").startswith("max-size")]
-    out += _namespaces(out) + _ids(parsed, uid, env)
+    out += _namespaces(out)
+    if _is_agent(parsed, uid, env):
+        # without a name podman cannot keep the id; the container's root is then who the agent is outside
+        out = [*out, Option("userns", "keep-id")] if named else [o for o in out if o.name != "user"]
     if (platform := env.get("DOCKER_DEFAULT_PLATFORM")) and parsed.get("platform") is None:
         out.append(Option("platform", platform))
     tokens = [token for option in out for token in option.tokens()]
@@ -148,17 +155,25 @@ def _option(option: Option, verb: str, parsed: Parsed) -> list[Option]:
     return [option]
 
 
-def _ids(parsed: Parsed, uid: int, env: dict[str, str]) -> list[Option]:
-    """The agent's own user in the container, if it is asked for by its number.
+def _is_agent(parsed: Parsed, uid: int, env: dict[str, str]) -> bool:
+    """Whether the container's user is to be the agent's own, asked for by its number.
 
     docker-workflow's ``-u UID:GID`` means the owner of the workspace. In the user namespace of a rootless podman
     that number is another user, or none (``chown /dev/pts/0: Invalid argument``).
     https://docs.podman.io/en/latest/markdown/podman-run.1.html#userns-mode
     """
     wanted = (parsed.get("user") or "").partition(":")[0]
-    if not uid or wanted != str(uid) or parsed.get("userns") or "PODMAN_USERNS" in env:
-        return []
-    return [Option("userns", "keep-id")]
+    return bool(uid) and wanted == str(uid) and not parsed.get("userns") and "PODMAN_USERNS" not in env
+
+
+def _has_name() -> bool:
+    import pwd  # noqa: PLC0415 - NSS is slow to load
+
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def _namespaces(options: list[Option]) -> list[Option]:
