@@ -114,3 +114,16 @@ def test_with_registry_keeps_credentials_to_its_block(plugin: Callable[..., str]
     finally:
         plugin("rm", "-rf", "/root/.docker", config)
     assert made.private.digest("app", "1") == made.private.digest("app", "latest") != ""
+
+
+# a kubelet's v1 path, in which the plugin's ControlGroup.java finds an id; on v2 it finds none in a containerd pod
+POD_V1 = "4:memory:/kubepods/burstable/pod5d3c5c9a-0d54-4a4c-8a0a-0d2a3f1b7c11/" + "ab" * 32
+
+
+def test_on_cgroup_v1_the_plugin_finds_an_id_and_no_volumes_of_it(plugin: Callable[..., str]) -> None:
+    """Then it mounts the workspace with -v, which is right for a podman in the very same container."""
+    made = plugin.lab  # type: ignore[attr-defined]
+    own = re.search(r"[a-f0-9]{64}", made.pod.sh("cat /proc/self/cgroup").stdout)
+    for identity in filter(None, (own and own[0], POD_V1.rpartition("/")[2])):
+        said = plugin("docker", "inspect", "-f", "{{range .Mounts}}{{.Destination}}\n{{end}}", identity, code=None)
+        assert said == ""
