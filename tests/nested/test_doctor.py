@@ -1,0 +1,53 @@
+"""`podman-agent doctor` in real pods: verdicts, exit codes, output for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import outer
+
+pytestmark = pytest.mark.nested
+
+
+def test_a_privileged_pod_with_a_volume_is_fine(pod: Callable[..., outer.Pod]) -> None:
+    """With a trial build; no colour in a log."""
+    with pod() as agent:
+        done = agent.sh("podman-agent doctor --deep")
+        report = json.loads(agent.sh("podman-agent doctor --json").stdout)
+    assert done.stdout.endswith("\nfine\n")
+    assert "\033" not in done.stdout
+    assert (report["verdict"], report["trial"]) == ("fine", "")
+    assert report["plan"]["storage_driver"] == "overlay"
+
+
+def test_a_forced_choice_is_shown_as_forced(pod: Callable[..., outer.Pod]) -> None:
+    """So that a leftover variable is found."""
+    with pod(PODMAN_AGENT_CGROUPS="disabled") as agent:
+        said = agent.sh("podman-agent doctor", check=False).stdout
+    assert "disabled (forced): PODMAN_AGENT_CGROUPS says so" in said
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_pod_that_cannot_build_is_exit_2_and_says_why(pod: Callable[..., outer.Pod], option: str) -> None:
+    """On stdout: it is the answer, not a failure of doctor."""
+    with pod() as agent:
+        agent.sh("mount -o remount,ro,bind /var/lib/containers")
+        done = agent.sh(f"podman-agent doctor {option}", check=False)
+    assert done.returncode == 2
+    assert "cannot build" in done.stdout
+    assert "Read-only file system" in done.stdout
+
+
+def test_explain_names_the_cause_of_a_failed_builds_log(pod: Callable[..., outer.Pod]) -> None:
+    """From a log on stdin, and from a message as an argument."""
+    error = "Error: 'overlay' is not supported over overlayfs, a mount_program is required"
+    with pod() as agent:
+        told = agent.sh("cat > /tmp/log; podman-agent explain < /tmp/log", stdin=f"STEP 1\n{error}\n").stdout
+        assert agent.sh(f'podman-agent explain "{error}"').stdout.strip() in told
+    assert "/var/lib/containers" in told
