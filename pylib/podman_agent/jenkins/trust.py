@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 Level = Literal["unprivileged", "userns", "privileged"]
 
-# The least with which podman can map ids into the user namespace it makes for itself; all else a build does as root
-# it does inside that namespace (measured in tests/pods). Without SETFCAP the kernel refuses a map that holds id 0:
-# https://man7.org/linux/man-pages/man7/user_namespaces.7.html
-BUILD_CAPABILITIES = ("SETFCAP", "SETGID", "SETUID")
+# The least with which podman can map ids into the user namespace it makes for itself (all else a build does as root it
+# does inside that namespace, measured in tests/pods; without SETFCAP the kernel refuses a map that holds id 0:
+# https://man7.org/linux/man-pages/man7/user_namespaces.7.html), and DAC_OVERRIDE, without which root cannot write into
+# the workspace that the inbound agent's user 1000 owns.
+BUILD_CAPABILITIES = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
 
 
 @dataclass(frozen=True)
