@@ -163,14 +163,15 @@ def test_other_signals_reach_the_command(entry, number, tmp_path):
 def test_sigterm_ends_an_engine_of_a_build_before_the_command_itself(entry, tmp_path):
     """The engine is a stand-in: what counts here is who is told to end, and when."""
     engine = tmp_path / "bin/buildah"
-    engine.write_text("#!/bin/bash\n[ $# -eq 0 ] && exec -a buildah sleep 60\n")
+    up = tmp_path / "up"
+    engine.write_text(f"#!/bin/bash\n[ $# -eq 0 ] && {{ touch {up}; exec -a buildah sleep 60; }}\n")
     engine.chmod(0o755)
     script = tmp_path / "script"
     log = tmp_path / "log"
     script.write_text(
         f"#!/bin/bash\ntrap 'echo command >>{log}; exit 0' TERM\n"
         f"({engine}; echo engine $? >>{log}) &\n"
-        "until pgrep -f '^buildah' >/dev/null; do sleep 0.02; done\necho ready\nwhile :; do sleep 0.05; done\n"
+        f"until [ -e {up} ]; do sleep 0.02; done; sleep 0.1\necho ready\nwhile :; do sleep 0.05; done\n"
     )
     script.chmod(0o755)
     process = entry(str(script))
