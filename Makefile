@@ -45,7 +45,7 @@ clean:  ## the venv, the caches, and the outer podman's store
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache pylib/*.egg-info build
 
 $(VENV)/ready: pyproject.toml
-	$(PYTHON) tools/host.py python3-venv
+	$(PYTHON) tools/host.py python3-venv procps git
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --editable '.[test,lint]'
 	touch $@

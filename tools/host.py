@@ -44,6 +44,7 @@ NEEDS: dict[str, Need] = {
         ("podman", "runc", "netavark", "catatonit", "uidmap", "ca-certificates"),
         ("podman", "crun", "netavark", "catatonit", "shadow-utils", "ca-certificates"),
     ),
+    "procps": Need("pgrep", ("procps",), ("procps-ng",)),
     "python3-venv": Need("module:ensurepip", ("python3-venv",), ("python3",)),
     "runc": Need("runc", ("runc",), ("runc",)),
     "shellcheck": Need("shellcheck", ("shellcheck",), ("ShellCheck",)),
