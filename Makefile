@@ -8,11 +8,12 @@ demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
 
 test: $(VENV)/ready  ## everything; installs what this machine lacks, saying what
-	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git
+	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps
 	$(PYTHON) tools/image.py
 	$(IN_VENV) -m pytest
 
 test-quick: $(VENV)/ready  ## only what needs no container
+	$(PYTHON) tools/host.py procps git
 	$(IN_VENV) -m pytest -m "not nested"
 
 image:
