@@ -37,6 +37,12 @@ class Explanation:
     source: str
 
 
+DISK_FULL = Explanation(
+    r"\b[Nn]o space left on device|[Dd]isk quota exceeded",
+    "a file system of this pod is full",
+    "podman-agent gc, or more space for the volume at /var/lib/containers",
+    "https://man7.org/linux/man-pages/man3/errno.3.html",
+)
 RULES = (
     # storage
     Explanation(
@@ -81,6 +87,7 @@ RULES = (
         "nothing: it is a warning; the agent's own storage.conf does not ask for it",
         _OVERLAY,
     ),
+    DISK_FULL,
     # cgroups, limits, /proc
     Explanation(
         r"crun: creating cgroup directory|mkdir /sys/fs/cgroup/\S*: (read-only|permission)"
@@ -285,3 +292,30 @@ def explain(lines: Iterable[str]) -> Iterator[tuple[str, Explanation]]:
             if rule not in told and pattern.search(line):
                 told.add(rule)
                 yield line.strip(), rule
+
+
+# what podman, buildah and the OCI runtimes put before their own words; a build step's words stand alone on the line
+_OWN = re.compile(r"(time=\"[^\"]*\" level=(warning|error|fatal) |(Error|error running \w+|crun|runc)\b)")
+
+
+def cure(said: str) -> str:
+    """Say in one line what podman's failure means in this pod.
+
+    Only podman's own words count, not those of a build step that printed some log; but a full disk is named whoever
+    noticed it, if one is full.
+
+    Args:
+        said: The end of what it wrote to stderr.
+
+    Returns:
+        Cause, cure and source, or nothing where none is known.
+    """
+    lines = [line for line in said.splitlines() if not line.startswith(("docker: ", "podman-agent: "))]
+    verdict = max((i for i, line in enumerate(lines) if line.startswith("Error: ")), default=len(lines))
+    own = [line for i, line in enumerate(lines) if i >= verdict or _OWN.match(line)]
+    for _, known in explain(own):
+        if known is not DISK_FULL:
+            return f"{known.cause}; {known.cure} ({known.source})"
+    if any(_COMPILED[RULES.index(DISK_FULL)][0].search(line) for line in lines):
+        return f"{DISK_FULL.cause}; {DISK_FULL.cure}"
+    return ""

@@ -128,6 +128,7 @@ class PodmanCli:
 
     def _error(self, done: process.Finished, what: str) -> EngineError:
         lines = [text for line in done.stderr.splitlines() if (text := events.plain(line))]
+        lines = [line for line in lines if not line.startswith("podman-agent: ")]  # the shim's, about podman's
         said = [i for i, line in enumerate(lines) if line.startswith(("Error: ", "time="))]
         last = " ".join(lines[said[-1] :]) if said else (lines or [f"exit code {done.returncode}"])[-1]
         if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way

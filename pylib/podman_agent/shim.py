@@ -5,7 +5,8 @@ start. Everything that is needed once per container start, or for docker's own v
 called. The environment is the bytes that `posix` keeps.
 
 The plan as the hot path reads it is one file of NUL-separated fields:
-magic, stamp, overrides, claim, number of programs, name=path …, number of flags, flag …, name=value …, "end".
+magic, stamp, overrides, claim, watched verbs, number of programs, name=path …, number of flags, flag …, name=value …,
+"end".
 """
 
 import posix
@@ -15,8 +16,9 @@ TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
     from typing import NoReturn
 
-MAGIC = "podman-agent 2"
+MAGIC = "podman-agent 3"
 PREFIX = b"PODMAN_AGENT_"
+ROOTS_OWN = "/run/podman-agent"
 
 # Verbs that need no store: they work even in a pod where no plan can be made.
 STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
@@ -44,12 +46,18 @@ REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r"
 class Hot:
     """What the hot path needs of a plan."""
 
-    __slots__ = ("alive", "environment", "flags", "programs")
+    __slots__ = ("alive", "environment", "flags", "programs", "watched")
 
     def __init__(
-        self, programs: dict[str, str], flags: list[str], environment: list[tuple[str, str]], alive: str = ""
+        self,
+        programs: dict[str, str],
+        flags: list[str],
+        environment: list[tuple[str, str]],
+        alive: str = "",
+        watched: str = "",
     ) -> None:
-        self.programs, self.flags, self.environment, self.alive = programs, flags, environment, alive
+        self.programs, self.flags, self.environment = programs, flags, environment
+        self.alive, self.watched = alive, watched
 
 
 def stamp() -> str:
@@ -77,7 +85,7 @@ def state_directories() -> list[str]:
         return [chosen.decode("utf-8", "surrogateescape")]
     uid = posix.geteuid()
     places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
-    return places if uid else ["/run/podman-agent", *places]
+    return places if uid else [ROOTS_OWN, *places]
 
 
 def decode(data: bytes) -> Hot | None:
@@ -88,15 +96,16 @@ def decode(data: bytes) -> Hot | None:
     try:
         if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
             posix.close(posix.open(fields[3], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
-        flags_at = 5 + int(fields[4])
+        flags_at = 6 + int(fields[5])
         env_at = flags_at + 1 + int(fields[flags_at])
     except (ValueError, IndexError, OSError):
         return None
     return Hot(
-        {name: path for name, _, path in (f.partition("=") for f in fields[5:flags_at])},
+        {name: path for name, _, path in (f.partition("=") for f in fields[6:flags_at])},
         fields[flags_at + 1 : env_at],
         [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
         fields[3],
+        fields[4],
     )
 
 
@@ -170,6 +179,10 @@ def main() -> "NoReturn":
     if not program:
         sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
         sys.exit(127)
+    if verb in hot.watched.split():
+        from podman_agent import watch
+
+        watch.split()
     if name not in ("docker", "podman"):
         posix.execve(program, [name, *args], posix.environ)
     if name == "docker" and not is_remote([]):

@@ -113,7 +113,7 @@ def _volume(env: Mapping[str, str]) -> Path:
 def _runroot(directory: Path) -> Path:
     """Podman's own place where it may be written, else below the state directory; never on the volume."""
     default = Path("/run/containers/storage")
-    if str(directory) == "/run/podman-agent":
+    if str(directory) == shim.ROOTS_OWN:
         return default
     return directory / "run"
 
@@ -185,7 +185,7 @@ def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
 def encode(hot: shim.Hot) -> bytes:
     """The plan file as `podman_agent.shim.decode` reads it."""
     fields = [
-        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive),
+        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive, hot.watched),
         *(str(len(hot.programs)), *(f"{k}={v}" for k, v in hot.programs.items())),
         *(str(len(hot.flags)), *hot.flags),
         *(f"{k}={v}" for k, v in hot.environment),
@@ -222,7 +222,8 @@ def ensure() -> shim.Hot:
             behind = {name: plan.programs[name] for name in SHIMMED if name in plan.programs}
             if plan.id_mode == "none":
                 behind["podman"] = plan.programs["podman-without-namespaces"]
-            hot = shim.Hot(behind, list(render.flags(plan)), list(environment.items()), decision.alive)
+            told = list(render.flags(plan)), list(environment.items())
+            hot = shim.Hot(behind, *told, decision.alive, " ".join(plan.watched))
             write(directory / "hot", encode(hot))
         except OSError as error:
             what = f"cannot write {error.filename or directory}"

@@ -31,6 +31,8 @@ if "FAKE_ECHO" in os.environ:
     sys.stdout.buffer.write(sys.stdin.buffer.read())
 if "FAKE_TTY" in os.environ:
     print(os.isatty(0), os.isatty(1))
+if "FAKE_SH" in os.environ:
+    os.execv("/bin/sh", ["sh", "-c", os.environ["FAKE_SH"]])
 if "FAKE_SLEEP" in os.environ:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(42))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(43))

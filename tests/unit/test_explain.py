@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podman_agent.explain import RULES, explain
+from podman_agent.explain import RULES, cure, explain
 
 # verbatim text -> a word of the cure
 KNOWN = {
@@ -56,6 +56,7 @@ KNOWN = {
         "Localhost",
     "stat /.config: no such file or directory": "HOME",
     "Error: open /run/lock/netavark.lock: read-only file system": "/run",
+    "Error: copying system image from manifest list: writing blob: write /var/tmp/x: no space left on device": "gc",
 }  # fmt: skip
 OWN = (
     "make: *** [Makefile:3: all] Error 1",
@@ -96,3 +97,38 @@ def test_every_rule_is_reached_by_a_text() -> None:
 def test_a_log_is_told_each_cause_once() -> None:
     """A failed build repeats itself."""
     assert len(list(explain(["cannot clone: Operation not permitted"] * 3))) == 1
+
+
+STEP_FAILED = 'Error: building at STEP "RUN make": while running runtime: exit status 2'
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ("STEP 1/2: FROM busybox\nError: creating build container: layer not known\n", "check --quick"),
+        ('time="2026-11-25T00:00:00Z" level=error msg="cannot clone: Operation not permitted"\n', "Localhost"),
+        ("error running subprocess: error setting supplemental groups list: operation not permitted\n", "subuid"),
+        (f"cc: error writing /tmp/x.o: No space left on device\n{STEP_FAILED}\n", "podman-agent gc"),
+        ("Error: writing blob: storing blob to file: write /var/tmp/x: no space left on device", "podman-agent gc"),
+    ],
+)
+def test_podmans_failure_has_a_cure_of_one_line(said: str, word: str) -> None:
+    """The line that the shim adds."""
+    assert word in cure(said)
+    assert "\n" not in cure(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        STEP_FAILED,
+        # a step that prints another podman's log, and then fails for its own reasons
+        f"test 7: layer not known\ncannot clone: Operation not permitted\n{STEP_FAILED}",
+        "docker: layer not known",
+        "Error: no such container abc",
+    ],
+)
+def test_a_step_that_failed_by_itself_is_given_no_cure(said: str) -> None:
+    """Also where its output has words that would be podman's elsewhere."""
+    assert cure(said) == ""

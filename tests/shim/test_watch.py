@@ -1,0 +1,168 @@
+"""The parent that some verbs have: one line more when podman fails on the pod, otherwise as if it were not there."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shim.conftest import Shim
+
+POD_PROBLEM = "Error: creating build container: layer not known"
+CURE = b"podman-agent: a pod was killed while it wrote this store"
+
+
+def start(shim: Shim, *args: str, script: str = "", **streams: object) -> subprocess.Popen[bytes]:
+    """Start a shim in front of a fake podman that runs this shell script."""
+    env = {**shim.env, "FAKE_SH": script} if script else shim.env
+    defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    name = str(streams.pop("name", "docker"))
+    entry = os.path.dirname(env["PATH"].split(":")[0]) + f"/entrypoint/{name}"  # noqa: PTH120
+    return subprocess.Popen([entry, *args], env=env, **{**defaults, **streams})  # type: ignore[call-overload,no-any-return]
+
+
+def fail(text: str = POD_PROBLEM, code: int = 125) -> str:
+    """A podman that says this and fails."""
+    return f"echo out; echo 'STEP 1/1' >&2; echo '{text}' >&2; exit {code}"
+
+
+@pytest.mark.parametrize("verb", ["build", "pull", "push", "load"])
+def test_a_known_failure_gets_one_line_more(shim: Shim, verb: str) -> None:
+    """After podman's own words, with podman's exit code, and nothing on stdout."""
+    out, err = (process := start(shim, verb, "x", script=fail())).communicate(timeout=60)
+    assert process.returncode == 125
+    assert out == b"out\n"
+    *before, last = err.splitlines()
+    assert before == [b"STEP 1/1", POD_PROBLEM.encode()]
+    assert last.startswith(CURE)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        fail('make: *** [all] Error 2\nError: building at STEP "RUN make": while running runtime: exit status 2', 2),
+        fail(code=0),
+        fail("Error: no such image"),
+    ],
+)
+def test_nothing_is_added_otherwise(shim: Shim, script: str) -> None:
+    """To the user's own errors, and to what went well after all."""
+    _, err = start(shim, "build", ".", script=script).communicate(timeout=60)
+    assert b"podman-agent" not in err
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_a_log_file_is_podmans_own_stderr(shim: Shim, tmp_path: Path, mode: str) -> None:
+    """As Jenkins' sh step has it: both streams in one file, nothing between podman and it."""
+    log = tmp_path / "jenkins-log.txt"
+    log.write_bytes(b"+ docker build .\n" if mode == "ab" else b"")
+    with log.open(mode) as file:
+        script = "stat -Lc %i /proc/self/fd/2 >&2; " + fail()
+        process = start(shim, "build", ".", script=script, stdout=file, stderr=file)
+    assert process.wait(60) == 125
+    lines = log.read_bytes().splitlines()[mode == "ab" :]
+    assert lines[:-1] == [str(log.stat().st_ino).encode(), b"out", b"STEP 1/1", POD_PROBLEM.encode()]
+    assert lines[-1].startswith(CURE)
+
+
+def test_an_older_failure_in_the_same_log_is_not_explained_again(shim: Shim, tmp_path: Path) -> None:
+    """Only what this call said counts."""
+    log = tmp_path / "log"
+    log.write_text(POD_PROBLEM + "\n")
+    with log.open("ab") as file:
+        start(shim, "build", ".", script="exit 1", stdout=file, stderr=file).wait(60)
+    assert log.read_text() == POD_PROBLEM + "\n"
+
+
+def test_streams_that_share_a_pipe_keep_their_order(shim: Shim) -> None:
+    """2>&1 in a pipe."""
+    script = "for i in $(seq 200); do echo out $i; echo err $i >&2; done; " + fail()
+    out, _ = start(shim, "build", ".", script=script, stderr=subprocess.STDOUT).communicate(timeout=60)
+    lines = out.splitlines()
+    assert lines[:400] == [f"{word} {i}".encode() for i in range(1, 201) for word in ("out", "err")]
+    assert lines[-1].startswith(CURE)
+
+
+def test_every_byte_of_stderr_passes(shim: Shim) -> None:
+    """Megabytes of anything, and no more."""
+    script = "head -c 5000000 /dev/zero | tr '\\0' '\\377' >&2; exit 3"
+    _, err = (process := start(shim, "build", ".", script=script)).communicate(timeout=60)
+    assert (process.returncode, err) == (3, b"\xff" * 5000000)
+
+
+def test_stdin_is_podmans(shim: Shim) -> None:
+    """Docker load reads it."""
+    process = start(shim, "load", script="cat", stdin=subprocess.PIPE)
+    assert process.communicate(b"\0archive", timeout=60)[0] == b"\0archive"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_reach_podman(shim: Shim, number: signal.Signals) -> None:
+    """And its own exit code comes back."""
+    process = start(
+        shim, "build", ".", script=f"trap 'exit 42' {number.name[3:]}; echo ready; while :; do sleep 0.05; done"
+    )
+    assert process.stdout
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    assert process.wait(60) == 42
+
+
+def test_a_podman_that_a_signal_ended_is_seen_so(shim: Shim) -> None:
+    """Whoever waits for the shim sees the same signal."""
+    assert start(shim, "build", ".", script="kill -TERM $$").wait(60) == -signal.SIGTERM
+    assert start(shim, "build", ".", script="kill -KILL $$").wait(60) == -signal.SIGKILL
+
+
+def test_a_reader_that_goes_away_ends_podman(shim: Shim) -> None:
+    """``docker build . 2>&1 | head -1`` ends as it does without a parent."""
+    process = start(shim, "build", ".", script="while echo more >&2; do :; done; exit 9")
+    assert process.stderr
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait(60) == 9
+
+
+def test_what_podman_leaves_behind_is_still_heard(shim: Shim) -> None:
+    """A process that keeps the streams: podman's exit is not delayed, its words are not lost."""
+    script = "(read go < {0}; echo late >&2) & exit 3"
+    gate = shim.directory / "gate"
+    os.mkfifo(gate)
+    process = start(shim, "build", ".", script=script.format(gate))
+    assert process.wait(60) == 3
+    gate.write_text("go\n")
+    assert process.stderr
+    assert process.stderr.read() == b"late\n"
+
+
+def test_ignored_signals_stay_ignored(shim: Shim) -> None:
+    """Nohup; and a caller that ignores SIGCHLD still gets the exit code."""
+    for number in (signal.SIGHUP, signal.SIGCHLD):
+        script = f"kill -{number.name[3:]} $$; sleep 0; exit 7"
+        process = start(shim, "build", ".", script=script, preexec_fn=lambda n=number: signal.signal(n, signal.SIG_IGN))
+        assert process.wait(60) == 7
+
+
+def test_a_terminal_is_podmans_alone(shim: Shim) -> None:
+    """There the shim execs: job control, window size and progress bars are podman's."""
+    main, side = pty.openpty()
+    process = start(shim, "build", ".", stdin=side, stdout=side, stderr=side)
+    os.close(side)
+    assert process.wait(60) == 0
+    os.close(main)
+    assert shim.seen["pid"] == process.pid
+
+
+@pytest.mark.parametrize("args", [("run", "x"), ("exec", "c", "true"), ("version",), ("ps",)])
+def test_what_must_be_quick_is_not_watched_in_a_privileged_pod(shim: Shim, args: tuple[str, ...]) -> None:
+    """The process that was started is podman itself."""
+    process = start(shim, *args, name="podman")
+    process.communicate(timeout=60)
+    assert shim.seen["pid"] == process.pid
