@@ -225,6 +225,9 @@ class Pod:
             # kubectl leaves a claim that exists alone, `kube play` calls it an error
             documents = documents[-1:]
         documents[-1] = re.sub(r"^  name: .*$", f"  name: {self.name}", documents[-1], count=1, flags=re.MULTILINE)
+        # no seccompProfile means none to a kubelet, podman's own to `kube play`
+        annotation = 'annotations: {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}'
+        documents[-1] = documents[-1].replace("kind: Pod\nmetadata:\n", f"kind: Pod\nmetadata:\n  {annotation}\n", 1)
         text = "\n---\n".join(documents).replace(IMAGE, image)
         if host_path:
             text = re.sub(r"(hostPath:\n\s+path:) .*", rf"\1 {host_path}", text)

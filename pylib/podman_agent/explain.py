@@ -253,6 +253,12 @@ RULES = (
         _BUILDAH + "2554",
     ),
     Explanation(
+        r"after fallback to chroot: operation not permitted",
+        "the pod's seccomp profile refuses chroot, by which layers are unpacked",
+        "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined",
+        "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json",
+    ),
+    Explanation(
         r"cannot clone: Operation not permitted|unshare\(CLONE_NEWUSER\): Operation not permitted"
         r"|cannot re-exec process|creating new mount namespace for .*: operation not permitted",
         "no user namespace can be made: seccompProfile RuntimeDefault, or AppArmor on Ubuntu nodes",
@@ -310,6 +316,8 @@ def cure(said: str) -> str:
     Returns:
         Cause, cure and source, or nothing where none is known.
     """
+    # the verdict quotes the step that failed, which may have any words in it
+    said = re.sub(r'building at STEP ".*": ', "", said)
     lines = [line for line in said.splitlines() if not line.startswith(("docker: ", "podman-agent: "))]
     verdict = max((i for i, line in enumerate(lines) if line.startswith("Error: ")), default=len(lines))
     own = [line for i, line in enumerate(lines) if i >= verdict or _OWN.match(line)]

@@ -84,6 +84,8 @@ class Facts:
     overlay_userns: str = "not tried"
     user_namespace: str = ""
     mount_proc: str = ""
+    chroot: str = ""
+    set_hostname: str = ""
     fuse_device: bool = False
     shm_bytes: int = 67108864
     kernel: str = ""
@@ -319,6 +321,8 @@ def read(
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,
         mount_proc=trials.mount_proc(userns=not rootful),
+        chroot=user_namespace or trials.chroot(userns=not rootful),
+        set_hostname=user_namespace or trials.set_hostname(userns=not rootful),
         fuse_device=trials.open_device("/dev/fuse"),
         shm_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         kernel=os.uname().release,

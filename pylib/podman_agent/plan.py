@@ -36,6 +36,8 @@ USERNS_FIX = (
 )
 WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull", "push")
 WATCHED_RUNS = ("container", "create", "run", "start")
+CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
+SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
@@ -79,6 +81,7 @@ class Plan:
     id_mode: str = "root"  # root, mapped, single, none: what podman may do with user ids
     volumes: tuple[str, ...] = ()  # bound into every container
     lock_type: str = ""
+    uts: str = "private"
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
     def to_json(self) -> str:
@@ -210,6 +213,9 @@ def _id_mode(facts: Facts, rules: _Rules) -> str:
             what = "podman can neither build nor run containers in this pod"
             raise PodRefusalError(what, f"no user namespace can be made ({facts.user_namespace})", USERNS_FIX)
         mode, why = "none", f"no user namespace can be made ({facts.user_namespace})"
+    elif facts.chroot:
+        what = "podman can unpack no layer in this pod"
+        raise PodRefusalError(what, f"its seccomp profile refuses chroot ({facts.chroot})", CHROOT_FIX)
     elif facts.uid == 0 and whole and (facts.host_user_namespace or facts.subordinate_ids):
         mode, why = "mapped", "root without CAP_SYS_ADMIN makes a user namespace with all its ids"
     elif facts.uid != 0 and facts.subordinate_ids and not facts.no_new_privs:
@@ -333,10 +339,19 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         can_run=id_mode != "none" and not (facts.privileged and facts.mount_proc),
         volumes=_volumes(facts, rules, id_mode),
         lock_type=_lock_type(facts, rules),
+        uts=_uts(facts, rules, id_mode),
         watched=_watched(rules, id_mode),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),
     )
+
+
+def _uts(facts: Facts, rules: _Rules, id_mode: str) -> str:
+    if id_mode == "none" or not facts.set_hostname:
+        return "private"
+    why = f"no container may name itself here ({facts.set_hostname}): each has the pod's host name"
+    rules.reasons.append(Reason("uts", "host", why, SOURCE_COMMON_SECCOMP))
+    return "host"
 
 
 def _watched(rules: _Rules, id_mode: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def containers_conf(plan: Plan) -> str:
         f"cgroups = {_quote(plan.cgroups)}",
         f"log_driver = {_quote(plan.log_driver)}",
         f"netns = {_quote(plan.network)}",
+        f"utsns = {_quote(plan.uts)}" if plan.uts != "private" else "",
         # labels and the kernel keyring belong to the node; docker-workflow asks for ":z" on every volume
         "label = false",
         "keyring = false",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWUTS = 0x04000000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
@@ -88,6 +89,39 @@ def _private_mounts() -> None:
 def user_namespace() -> str:
     """Try to make a user namespace with a mount namespace in it; empty when it works."""
     return in_child(_enter_user_namespace)
+
+
+def chroot(*, userns: bool) -> str:
+    """Try the call by which podman unpacks layers; empty when it works.
+
+    Args:
+        userns: Try from inside a user namespace. Podman's own seccomp profile allows the call only where the
+            container was given CAP_SYS_CHROOT, whatever the namespace gives
+            (https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json).
+    """
+
+    def action() -> None:
+        if userns:
+            _enter_user_namespace()
+        os.chroot("/")
+
+    return in_child(action)
+
+
+def set_hostname(*, userns: bool) -> str:
+    """Try to name a new UTS namespace, as an OCI runtime does; empty when it works.
+
+    Args:
+        userns: Try from inside a user namespace; the same profile asks for CAP_SYS_ADMIN.
+    """
+
+    def action() -> None:
+        if userns:
+            _enter_user_namespace()
+        _unshare(CLONE_NEWUTS)
+        _check(_libc().sethostname(b"trial", 5), "sethostname")
+
+    return in_child(action)
 
 
 def mount_proc(*, userns: bool) -> str:

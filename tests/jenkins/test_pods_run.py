@@ -31,9 +31,6 @@ def play(agent_image, mirror, volume) -> Callable[..., outer.Pod]:
         # An emptyDir would be one volume for all pods here, a claim template is refused.
         directory = f'hostPath: {{path: "{volume}", type: DirectoryOrCreate}}\n'
         pod.text = re.sub(r"(emptyDir|ephemeral):\n( {8,}.*\n)+", directory, pod.text)
-        # No seccompProfile means none to a kubelet, podman's own to `kube play`.
-        annotation = 'annotations: {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}'
-        pod.text = pod.text.replace("kind: Pod\nmetadata:\n", f"kind: Pod\nmetadata:\n  {annotation}\n")
         pod.container = container
         return pod
 

@@ -97,6 +97,11 @@ SHAPES = {
         ),
         _UNPRIVILEGED,
     ),
+    "podmans-profile": Shape(
+        "podman's own seccomp profile (a runtime with containers/common's), SYS_CHROOT added, volume",
+        capabilities("SETUID", "SETGID", "SETFCAP", "SYS_CHROOT"),
+        _UNPRIVILEGED,
+    ),
     "user-1000": Shape(
         "runAsUser: 1000, volume", ("--user=1000:1000", "--passwd=false", NO_SECCOMP), _UNPRIVILEGED
     ),

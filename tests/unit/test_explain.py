@@ -50,6 +50,7 @@ KNOWN = {
         "allowPrivilegeEscalation",
     'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1': "allowPrivilegeEscalation",
     "Error: cannot write uid_map: write /proc/25/uid_map: operation not permitted": "SETFCAP",
+    "unpacking failed (error: exit status 1; output: after fallback to chroot: operation not permitted)": "SYS_CHROOT",
     "cannot clone: Operation not permitted": "Localhost",
     "Error during unshare(CLONE_NEWUSER): Operation not permitted": "Localhost",
     "error running container: creating new mount namespace for [/bin/sh -c echo hi]: operation not permitted":

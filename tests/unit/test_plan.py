@@ -45,6 +45,7 @@ EXPECTED = {
     "low-limits": ("overlay", "", "oci", "crun", "enabled", True),
     "small-shm": ("overlay", "", "oci", "crun", "enabled", True),
     "default-tmpfs": ("overlay", "", "chroot", "crun", "disabled", True),
+    "podmans-profile": ("overlay", "", "chroot", "crun", "disabled", True),
     "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
 }
 
@@ -257,3 +258,24 @@ def test_cgroups_cannot_be_forced_where_none_can_be_made() -> None:
     """A forced value is checked against what the pod allows."""
     with pytest.raises(PodRefusalError, match=r"CGROUPS=enabled cannot be had.*privileged"):
         decide(facts("no-cgroup"), {"PODMAN_AGENT_CGROUPS": "enabled"})
+
+
+def test_a_profile_that_refuses_host_names_leaves_containers_the_pods() -> None:
+    """Podman's own profile, under which `run` ends with `sethostname: Operation not permitted`."""
+    plan = decide(facts("podmans-profile"), {})
+    assert 'utsns = "host"' in render.containers_conf(plan)
+    assert "utsns" not in render.containers_conf(decide(facts("default-volume"), {}))
+
+
+def test_a_profile_that_refuses_chroot_is_refused_with_the_capability_that_helps() -> None:
+    """The same profile where the pod does not add SYS_CHROOT: no layer can be unpacked."""
+    with pytest.raises(PodRefusalError, match="SYS_CHROOT"):
+        decide(replace(facts("podmans-profile"), chroot="Operation not permitted"), {})
+
+
+def test_only_long_verbs_are_watched_where_nothing_is_missing() -> None:
+    """`docker run` and `exec` exec in a privileged pod; in others `run` has a parent, and `exec` never."""
+    assert {"build", "pull", "push"} <= set(decide(facts(), {}).watched)
+    assert "run" not in decide(facts(), {}).watched
+    assert "run" in decide(facts("default-volume"), {}).watched
+    assert "exec" not in decide(facts("default-volume"), {}).watched

@@ -1,0 +1,68 @@
+"""The line that the shim adds when the real podman fails on something of the pod's, seen in real pods."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import outer
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.nested
+
+CONTEXT = "mkdir -p /tmp/c; printf 'FROM busybox\\nRUN echo hi >/x\\n' > /tmp/c/Dockerfile; cd /tmp/c; "
+
+
+@pytest.fixture
+def unprivileged(agent_image: str, mirror: outer.Registry, volume: Path) -> Iterator[outer.Pod]:
+    """The unprivileged template on this test's volume."""
+    assert agent_image
+    path = outer.ROOT / "jenkins/pods/unprivileged.yaml"
+    env = {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}"}
+    with outer.Pod(path, host_path=volume, env=env) as agent:
+        yield agent
+
+
+def test_a_failure_of_the_pods_is_named_in_one_line_in_each_way_of_logging(unprivileged: outer.Pod) -> None:
+    """Separate pipes, one pipe, a log file; the exit code is podman's."""
+    failing = CONTEXT + "docker build --network=none ."
+    apart = unprivileged.sh(failing, check=False, shell="sh -e")
+    merged = unprivileged.sh(failing, check=False, shell="sh -e", merge=True)
+    log = unprivileged.sh(f"({failing}) >/tmp/log 2>&1 || echo $?; cat /tmp/log", shell="sh -e")
+    assert apart.returncode == merged.returncode == 125
+    assert log.stdout.startswith("125\n")
+    assert "podman-agent" not in apart.stdout
+    for said in (apart.stderr, merged.stdout, log.stdout):
+        *_, verdict, last = said.splitlines()
+        assert verdict.startswith("Error: ")
+        assert re.match(r"podman-agent: build steps only chroot here .*; drop --network.*https://\S+\)$", last)
+
+
+def test_a_step_of_the_users_that_fails_is_not_explained(unprivileged: outer.Pod) -> None:
+    """Though it prints the words of a broken store."""
+    text = "printf 'FROM busybox\\nRUN echo layer not known >&2; exit 3\\n' | docker build -f - /tmp"
+    done = unprivileged.sh(text, check=False)
+    assert done.returncode == 3
+    assert "podman-agent:" not in done.stderr
+
+
+def test_a_detached_container_does_not_hold_the_shim(unprivileged: outer.Pod) -> None:
+    """`docker run` is watched here, and conmon stays behind."""
+    script = "docker pull -q busybox >&2; "
+    script += "id=$(docker run -d busybox sleep 300); docker exec $id echo inside; docker rm -f $id >/dev/null"
+    assert unprivileged.sh(script, shell="sh -e").stdout == "inside\n"
+
+
+def test_run_needs_no_watching_in_a_privileged_pod(pod: Callable[..., outer.Pod]) -> None:
+    """Build is watched, run is podman itself: its parent is the shell."""
+    with pod() as agent:
+        agent.sh("docker pull -q busybox")
+        watched = agent.sh("docker build -q - < /dev/null 2>&1 | cat; podman-agent plan | grep -A1 ^watched").stdout
+        script = "docker run --rm --name held -i busybox cat < /tmp/gate & echo $! >/tmp/pid; exec 3>/tmp/gate; "
+        script += "until docker top held >/dev/null 2>&1; do :; done; cat /proc/$(cat /tmp/pid)/comm; exec 3>&-; wait"
+        assert agent.sh(f"mkfifo /tmp/gate; {script}", shell="bash -e").stdout == "podman\n"
+    assert "build buildx" in watched
