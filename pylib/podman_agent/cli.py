@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from podman_agent import __version__
-from podman_agent.errors import PodmanAgentError, UsageError
+from podman_agent.errors import UsageError, exit_code_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -63,20 +62,13 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code; `PodmanAgentError` is printed as one line on stderr and becomes its code.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    selected = next((a for a in argv if a in COMMANDS), None)
-    try:
-        args = _parser(selected).parse_args(argv)
-        module = importlib.import_module(COMMANDS[args.command][0])
-        return int(module.run(args))
-    except PodmanAgentError as error:
-        print(f"podman-agent: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        return 130
+    given = sys.argv[1:] if argv is None else argv
+
+    def command() -> int:
+        args = _parser(next((a for a in given if a in COMMANDS), None)).parse_args(given)
+        return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+
+    return exit_code_of(command, "podman-agent")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,13 @@ None of them is 125, 126 or 127-from-a-container, which podman uses
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class PodmanAgentError(Exception):
     """Base of all errors this package raises on purpose.
@@ -100,3 +107,25 @@ class EngineError(PodmanAgentError):
     def __init__(self, what: str, why: str = "", fix: str = "", *, returncode: int = 125) -> None:
         super().__init__(what, why, fix)
         self.exit_code = returncode
+
+
+def exit_code_of(command: Callable[[], int], speaker: str) -> int:
+    """Run a command as a program does: every error is one line on stderr and an exit code.
+
+    Args:
+        command: What is to be done; returns an exit code.
+        speaker: Who says the line.
+
+    Returns:
+        The command's own code, the error's, 141 where nobody reads stdout any more, 130 after Ctrl-C.
+    """
+    try:
+        return command()
+    except PodmanAgentError as error:
+        print(f"{speaker}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130

@@ -8,9 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from podman_agent.docker import refused
-from podman_agent.docker.call import note
 from podman_agent.docker.direct import is_direct
-from podman_agent.errors import EngineError, PodmanAgentError
+from podman_agent.errors import EngineError, exit_code_of
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -83,6 +82,7 @@ _GLOBAL_VALUES = {
     "--tlscert",
     "--tlskey",
 }
+_DIRECT_ASKS = ("DOCKER_HOST", "DOCKER_DEFAULT_PLATFORM")  # the variables that `is_direct` looks at
 _GLOBAL_BOOLEANS = {"-D", "--debug", "--tls", "--tlsverify"}
 
 
@@ -95,16 +95,7 @@ def dispatch(call: Call) -> int:
     Returns:
         The exit code.
     """
-    try:
-        return _serve(_without_global_flags(call))
-    except PodmanAgentError as error:
-        note(str(error))
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        return 130
+    return exit_code_of(lambda: _serve(_without_global_flags(call)), "docker")
 
 
 def _without_global_flags(call: Call) -> Call:
@@ -138,7 +129,8 @@ def _global(name: str, value: str, env: dict[str, str]) -> None:
 
 
 def _serve(call: Call) -> int:
-    if not call.args or is_direct(call.args, {os.fsencode(k): os.fsencode(v) for k, v in call.env.items()}):
+    asked = {os.fsencode(k): os.fsencode(call.env[k]) for k in _DIRECT_ASKS if k in call.env}
+    if not call.args or is_direct(call.args, asked):
         call.become(*call.args)
     verb, args = call.args[0], call.args[1:]
     if verb in refused.INSTEAD:
