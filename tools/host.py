@@ -25,6 +25,8 @@ class Need(NamedTuple):
 # Recommends are not installed, so what podman needs on top is named: catatonit for `kube play`,
 # runc for hosts with hybrid cgroups (crun refuses those), uid-map tools for user namespaces.
 NEEDS: dict[str, Need] = {
+    "bindfs": Need("bindfs", ("bindfs",), ("bindfs",)),
+    "btrfs": Need("mkfs.btrfs", ("btrfs-progs",), ("btrfs-progs",)),
     "busybox": Need("busybox", ("busybox-static",), ("busybox",)),
     "debian-archive-keyring": Need(
         "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -38,6 +40,7 @@ NEEDS: dict[str, Need] = {
         "/usr/share/java/groovy-all.jar", ("groovy", "default-jre-headless"), ("groovy", "java-21-openjdk-headless")
     ),
     "htpasswd": Need("htpasswd", ("apache2-utils",), ("httpd-tools",)),
+    "iproute2": Need("ip", ("iproute2",), ("iproute",)),
     "mmdebstrap": Need("mmdebstrap", ("mmdebstrap",), ("mmdebstrap",)),
     "podman": Need(
         "podman",
@@ -49,6 +52,7 @@ NEEDS: dict[str, Need] = {
     "runc": Need("runc", ("runc",), ("runc",)),
     "shellcheck": Need("shellcheck", ("shellcheck",), ("ShellCheck",)),
     "skopeo": Need("skopeo", ("skopeo",), ("skopeo",)),
+    "xfs": Need("mkfs.xfs", ("xfsprogs",), ("xfsprogs",)),
 }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import shim
 from podman_agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,17 +67,23 @@ class Access:
         return found
 
 
+def _podmans_environment() -> Mapping[str, str]:
+    """What podman is started with: the plan names directories where the pod's own cannot be written."""
+    hot = shim.load()
+    return {**dict(hot.environment if hot else ()), **os.environ}
+
+
 def auth_files(env: Mapping[str, str] | None = None) -> list[Path]:
     """List the files podman reads credentials from, whether they exist or not.
 
     Args:
-        env: `os.environ` when None.
+        env: `os.environ`, and what the plan adds to podman's, when None.
 
     Returns:
         One file if `REGISTRY_AUTH_FILE` or `DOCKER_CONFIG` says which; else the login file of this
         boot, the user's own, docker's, and docker's old one.
     """
-    env = os.environ if env is None else env
+    env = _podmans_environment() if env is None else env
     if chosen := env.get("REGISTRY_AUTH_FILE"):
         return [Path(chosen)]
     if chosen := env.get("DOCKER_CONFIG"):

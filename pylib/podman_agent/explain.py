@@ -265,6 +265,12 @@ RULES = (
         f"{_SECCOMP}; on Ubuntu nodes appArmorProfile: {{type: Unconfined}}",
         _BUILDAH + "4538",
     ),
+    Explanation(
+        r"\[[0-9a-f:]+\]\S*: invalid reference format",
+        "podman's image names hold no IPv6 address, docker's do",
+        "write a host name, such as localhost for ::1",
+        "https://github.com/containers/image/blob/v5.34.3/docker/reference/regexp.go",
+    ),
     # run state
     Explanation(
         r"cannot resolve /\S*: lstat /\S*: no such file or directory|stat /?\.config: no such file or directory",
@@ -274,9 +280,9 @@ RULES = (
     ),
     Explanation(
         r"/run/lock/netavark\.lock: read-only file system|mkdir /var/cache/containers: read-only file system"
-        r"|short-name-aliases\.conf\.lock: read-only file system",
-        "readOnlyRootFilesystem leaves podman no run directory",
-        "mount an emptyDir at /run, /tmp and /var/cache",
+        r"|mkdir /run/\S+: read-only file system|short-name-aliases\.conf\.lock: read-only file system",
+        "readOnlyRootFilesystem leaves podman no run directory, which docker run -p needs for its bridge",
+        "mount an emptyDir at /run, and call podman by its name, not by its full path",
         "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
     ),
 )

@@ -45,7 +45,8 @@ CAPABILITIES = {
 FILE_SYSTEMS = {
     0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x01021994: "tmpfs", 0x794C7630: "overlayfs",
     0x6969: "nfs", 0xFF534D42: "cifs", 0xFE534D42: "smb2", 0x65735546: "fuse", 0x2FC12FC1: "zfs",
-    0x00C36400: "ceph", 0x01021997: "9p", 0x63677270: "cgroup2", 0x27E0EB: "cgroup", 0x62656572: "sysfs",
+    0x47504653: "gpfs", 0x0BD00BD0: "lustre", 0x7461636F: "ocfs2", 0x00C36400: "ceph",
+    0x01021997: "9p", 0x63677270: "cgroup2", 0x27E0EB: "cgroup", 0x62656572: "sysfs",
 }  # fmt: skip
 
 
@@ -80,6 +81,7 @@ class Facts:
     store: str = ""  # the claimed store as `podman-agent cache ls` names it
     store_note: str = ""
     runroot: str = "/run/containers/storage"
+    run_directory: str = "/run"  # where root's podman may keep its run state
     overlay: str = ""
     overlay_userns: str = "not tried"
     user_namespace: str = ""
@@ -104,7 +106,7 @@ class Facts:
     @property
     def host_user_namespace(self) -> bool:
         """Whether ids here are the node's own: only there does CAP_SYS_RESOURCE raise a hard limit."""
-        return any(count == WHOLE_UID_RANGE for _, _, count in self.uid_map)
+        return _initial(self.uid_map)
 
     def to_json(self) -> str:
         """The facts as a JSON object, one fact a line."""
@@ -132,6 +134,10 @@ class Facts:
         if "uid_map" in loaded:
             loaded["uid_map"] = tuple(tuple(row) for row in loaded["uid_map"])
         return cls(**loaded)
+
+
+def _initial(uid_map: tuple[tuple[int, int, int], ...]) -> bool:
+    return any(count == WHOLE_UID_RANGE for _, _, count in uid_map)
 
 
 def _status() -> dict[str, str]:
@@ -270,6 +276,7 @@ def read(
     volume: Path,
     store: Store,
     runroot: Path,
+    state: Path,
 ) -> Facts:
     """Look at this pod. Takes tens of milliseconds, so it is done once per container start.
 
@@ -278,12 +285,14 @@ def read(
         volume: Where the cache volume is mounted.
         store: The directory podman's store is to be in, and what belongs to it.
         runroot: Where the store's run state goes: never on the volume.
+        state: A directory that can be written in place of /run.
     """
     status = _status()
     uid = os.geteuid()
     path = env.get("PATH", os.defpath)
     graphroot = store.graphroot
     programs = find_programs(path)
+    uid_map = _id_map("/proc/self/uid_map")
     write_error = _write_error(graphroot)
     there = existing_ancestor(graphroot)
     version, writable = _cgroup()
@@ -291,14 +300,14 @@ def read(
     rootful = uid == 0 and "SYS_ADMIN" in _capabilities(status["CapEff"])
     userns_overlay = "not tried"
     if not write_error and not user_namespace and not rootful:
-        userns_overlay = trials.overlay(there, userns=True)
+        userns_overlay = trials.overlay(there, userns=True, userxattr=True)
     return Facts(
         uid=uid,
         gid=os.getegid(),
         capabilities=_capabilities(status["CapEff"]),
         no_new_privs=status.get("NoNewPrivs") == "1",
         seccomp=status.get("Seccomp") == "2",
-        uid_map=_id_map("/proc/self/uid_map"),
+        uid_map=uid_map,
         subordinate_ids=_subordinate_ids(uid),
         nofile_hard=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nproc_hard=resource.getrlimit(resource.RLIMIT_NPROC)[1],
@@ -317,7 +326,8 @@ def read(
         store=store.name,
         store_note=store.note,
         runroot=str(runroot),
-        overlay=write_error or trials.overlay(there, userns=False),
+        run_directory="/run" if os.access("/run", os.W_OK) else str(state),
+        overlay=write_error or trials.overlay(there, userns=False, userxattr=not _initial(uid_map)),
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,
         mount_proc=trials.mount_proc(userns=not rootful),

@@ -68,6 +68,9 @@ def split(name: str, text: str) -> list[str]:
         if any(c in item for c in '"\\\n\0 ') or "://" in item:
             msg = f"{PREFIX}{name}: {item!r} is no registry location"
             raise ConfigError(msg, fix="write host[:port][/path] without a scheme")
+        if "[" in item:
+            msg = f"{PREFIX}{name}: {item!r} is an address that no image name of podman's may hold"
+            raise ConfigError(msg, fix="write a host name, such as localhost for ::1")
     return items
 
 

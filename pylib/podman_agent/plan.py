@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PODMAN_NOFILE = 1048576
 
 SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
-# every new container is a reboot to podman, which then refreshes the database of a store that others may be using
+# every new container is a reboot to podman, which then refreshes the database of a store others may use
 SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
 SOURCE_PROC = "https://github.com/containers/image_build/blob/main/podman/podman-containers.conf"
 SOURCE_IDS = "https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go"
@@ -30,6 +30,7 @@ SOURCE_SECCOMP = "https://github.com/containerd/containerd/blob/main/contrib/sec
 # libpod's 2048 locks are semaphores in one segment of /dev/shm; a smaller /dev/shm ends podman by SIGBUS
 SHM_FOR_LOCKS = 1 << 20
 CHROOT_RUNTIME = "podman-agent-chroot"
+CRUN_REFUSES = ("hybrid", "crun")
 USERNS_FIX = (
     "leave seccompProfile undefined, or set seccompProfile: {type: Localhost, localhostProfile: podman-agent.json}"
     " (docs/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
@@ -38,6 +39,8 @@ WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull"
 WATCHED_RUNS = ("container", "create", "run", "start")
 CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
 SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
+NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb2", "ceph", "gpfs", "lustre", "ocfs2")  # as overlay.go has them
+SOURCE_RUN = "https://github.com/containers/crun/blob/1.21/src/libcrun/status.c"
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
@@ -82,6 +85,7 @@ class Plan:
     volumes: tuple[str, ...] = ()  # bound into every container
     lock_type: str = ""
     uts: str = "private"
+    run_directory: str = ""  # for what podman and its runtime keep in /run
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
     def to_json(self) -> str:
@@ -111,6 +115,8 @@ def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
     fuse = facts.programs.get("fuse-overlayfs", "") if facts.fuse_device else ""
     if id_mode == "none":
         native, fuse = native if native != "not tried" else "no mount at all is allowed", ""
+    if not native and not facts.privileged and facts.graphroot_fs in NETWORK_FILE_SYSTEMS:
+        native = "podman takes no network file system in a user namespace"
     where = f"{facts.graphroot_fs or 'the file system'} under {facts.graphroot}"
     if not native:
         usable, why = "overlay", f"a trial overlay mount on {where} worked"
@@ -126,11 +132,8 @@ def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
         what = f"the store at {facts.graphroot} was made with storage driver {made}, not {driver}"
         if "STORAGE_DRIVER" in rules.overrides:
             raise ConfigError(what, fix=f"unset {PREFIX}STORAGE_DRIVER or use another volume")
-        raise PodRefusalError(
-            what,
-            why,
-            "mount a volume at /var/lib/containers that this pod can use overlay on, or an empty one",
-        )
+        fix = "mount a volume at /var/lib/containers that this pod can use overlay on, or an empty one"
+        raise PodRefusalError(what, why, fix)
     if driver != "overlay":
         return driver, ""
     if native and not fuse:
@@ -147,7 +150,7 @@ def _runtime(facts: Facts, rules: _Rules, id_mode: str) -> str:
             raise PodRefusalError(what, why, USERNS_FIX)
         return rules.choose("RUNTIME", CHROOT_RUNTIME, why, SOURCE_SECCOMP)
     have = [name for name in ("crun", "runc") if name in facts.programs]
-    if facts.cgroup == "hybrid" and "runc" in have:
+    if facts.cgroup == "hybrid" and facts.privileged and facts.cgroup_writable and "runc" in have:
         value, why = "runc", "crun refuses a node with hybrid cgroups"
     else:
         value, why = (have or ["crun"])[0], "crun starts a container in about 0.6 of runc's time"
@@ -164,7 +167,7 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
         why = f"no child cgroup can be made here (cgroup version: {facts.cgroup})"
     elif not facts.privileged:
         value, why = "disabled", "without privilege there is no cgroup to delegate"
-    elif facts.cgroup == "hybrid" and runtime == "crun":
+    elif (facts.cgroup, runtime) == CRUN_REFUSES:
         value, why = "disabled", "crun refuses a node with hybrid cgroups"
     else:
         value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
@@ -178,9 +181,8 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
 def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
     if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
         why = "CAP_SYS_RESOURCE lets podman raise limits itself"
-        rules.reasons.append(
-            Reason("ulimits", "podman's own", why, "https://man7.org/linux/man-pages/man2/setrlimit.2.html")
-        )
+        source = "https://man7.org/linux/man-pages/man2/setrlimit.2.html"
+        rules.reasons.append(Reason("ulimits", "podman's own", why, source))
         return ()
     limits = []
     # podman lowers its own nproc to the kernel's pid_max before it starts anything, and cannot raise it again
@@ -205,14 +207,12 @@ def _id_mode(facts: Facts, rules: _Rules) -> str:
     if facts.privileged:
         mode, why = "root", "root with CAP_SYS_ADMIN needs no user namespace"
     elif facts.user_namespace:
-        if facts.uid != 0 or "SYS_CHROOT" not in facts.capabilities:
-            what = "podman can neither build nor run containers in this pod"
-            why = f"no user namespace can be made ({facts.user_namespace}), and uid {facts.uid} may not chroot"
-            raise PodRefusalError(what, why, USERNS_FIX)
-        if not {CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
-            what = "podman can neither build nor run containers in this pod"
-            raise PodRefusalError(what, f"no user namespace can be made ({facts.user_namespace})", USERNS_FIX)
+        what = "podman can neither build nor run containers in this pod"
         mode, why = "none", f"no user namespace can be made ({facts.user_namespace})"
+        if facts.uid != 0 or "SYS_CHROOT" not in facts.capabilities:
+            raise PodRefusalError(what, f"{why}, and uid {facts.uid} may not chroot", USERNS_FIX)
+        if not {CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
+            raise PodRefusalError(what, why, USERNS_FIX)
     elif facts.chroot:
         what = "podman can unpack no layer in this pod"
         raise PodRefusalError(what, f"its seccomp profile refuses chroot ({facts.chroot})", CHROOT_FIX)
@@ -230,11 +230,13 @@ def _id_mode(facts: Facts, rules: _Rules) -> str:
     return mode
 
 
-def _isolation(facts: Facts, rules: _Rules, id_mode: str) -> str:
+def _isolation(facts: Facts, rules: _Rules, id_mode: str, runtime: str) -> str:
     if id_mode == "none":
         value, why = "oci", "the runtime that only chroots is reached by OCI isolation"
     elif id_mode == "single":
         value, why = "rootless", "chroot isolation calls setgroups, which a namespace of one id denies"
+    elif facts.privileged and (facts.cgroup, runtime) == CRUN_REFUSES:
+        value, why = "chroot", "build steps as containers need a runtime, and crun refuses a node with hybrid cgroups"
     elif facts.privileged and not facts.mount_proc and facts.cgroup_writable:
         value, why = "oci", "containers can run here, so build steps run as containers"
     elif facts.privileged and not facts.mount_proc:
@@ -302,7 +304,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         "there is no journal in a container, and CentOS packages journald as the default",
         "https://github.com/containers/podman/issues/26910",
     )
-    isolation = _isolation(facts, rules, id_mode)
+    isolation = _isolation(facts, rules, id_mode, runtime)
     network = rules.choose(
         "NETWORK",
         "host",
@@ -336,10 +338,13 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
         mirrors=mirrors(overrides.get("MIRRORS", "")),
         insecure=tuple(split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
-        can_run=id_mode != "none" and not (facts.privileged and facts.mount_proc),
+        can_run=id_mode != "none"
+        and not (facts.privileged and facts.mount_proc)
+        and (facts.cgroup, runtime) != CRUN_REFUSES,
         volumes=_volumes(facts, rules, id_mode),
         lock_type=_lock_type(facts, rules),
         uts=_uts(facts, rules, id_mode),
+        run_directory=_run_directory(facts, rules),
         watched=_watched(rules, id_mode),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),
@@ -352,6 +357,14 @@ def _uts(facts: Facts, rules: _Rules, id_mode: str) -> str:
     why = f"no container may name itself here ({facts.set_hostname}): each has the pod's host name"
     rules.reasons.append(Reason("uts", "host", why, SOURCE_COMMON_SECCOMP))
     return "host"
+
+
+def _run_directory(facts: Facts, rules: _Rules) -> str:
+    if facts.uid != 0 or facts.run_directory == "/run":  # another user's podman never asks for /run
+        return ""
+    why = "/run cannot be written (readOnlyRootFilesystem: true), so podman and its runtime keep their run state here"
+    rules.reasons.append(Reason("run_directory", facts.run_directory, why, SOURCE_RUN))
+    return facts.run_directory
 
 
 def _watched(rules: _Rules, id_mode: str) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ def containers_conf(plan: Plan) -> str:
         f"events_logger = {_quote(plan.events)}",
         f"runtime = {_quote(plan.runtime)}",
         f"lock_type = {_quote(plan.lock_type)}" if plan.lock_type else "",
+        f"tmp_dir = {_quote(plan.run_directory + '/libpod')}" if plan.run_directory else "",
         'image_copy_tmp_dir = "storage"',
         "compose_warning_logs = false",
         # a variable that is set already wins over these: cmd/podman/root.go
@@ -118,6 +119,9 @@ def engine_environment(plan: Plan) -> dict[str, str]:
         # after pivot_root buildah remounts the old root without its locked flags (nodev, noatime, as the node has
         # it), which a user namespace may not: `error stat()ing intended root directory` (chroot/run_linux.go)
         environment["BUILDAH_NOPIVOT"] = "1"
+    if plan.run_directory:
+        # for the runtime under buildah, and the login file
+        environment["XDG_RUNTIME_DIR"] = plan.run_directory
     if plan.id_mode == "single":
         # podman looks $USER up in /etc/subuid, and fails where it finds ranges that newuidmap may not map
         environment["USER"] = "no-subordinate-ids"
@@ -126,4 +130,6 @@ def engine_environment(plan: Plan) -> dict[str, str]:
 
 def flags(plan: Plan) -> tuple[str, ...]:
     """The global flags put right after argv[0], which hold even under a user's own containers.conf."""
-    return (f"--cgroup-manager={plan.cgroup_manager}", f"--events-backend={plan.events}")
+    own = (f"--cgroup-manager={plan.cgroup_manager}", f"--events-backend={plan.events}")
+    # not by XDG_RUNTIME_DIR, which podman hides from its runtime
+    return (*own, f"--runtime-flag=root={plan.run_directory}/runtime") if plan.run_directory else own

@@ -128,7 +128,7 @@ def look(directory: Path | None = None) -> Decision:
     overrides = overrides_from(os.environ)
     volume = _volume(overrides)
     store, claim = _store(overrides, volume, directory)
-    found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory))
+    found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory), state=directory)
     plan = decide(found, os.environ)
     if claim and claim.message:
         sys.stderr.write(f"podman-agent: {claim.message}\n")

@@ -156,13 +156,14 @@ def mount_proc(*, userns: bool) -> str:
     return in_child(action)
 
 
-def overlay(directory: Path, *, userns: bool) -> str:
+def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
     """Try a kernel overlay mount with all its directories below `directory`, and write through it.
 
     Args:
         directory: An existing, writable directory on the file system to try.
-        userns: Try from inside a user namespace, as rootless podman does (kernel 5.11 or later,
-            https://docs.kernel.org/filesystems/overlayfs.html#user-xattr).
+        userns: Try from inside a user namespace, as rootless podman does.
+        userxattr: Keep overlay's own attributes where any user namespace may (kernel 5.11 or later,
+            https://docs.kernel.org/filesystems/overlayfs.html#user-xattr), as podman does in one.
 
     Returns:
         Empty when it works, else the kernel's words.
@@ -182,11 +183,15 @@ def overlay(directory: Path, *, userns: bool) -> str:
         for path in (lower, upper, work, merged):
             path.mkdir()
         (lower / "old").write_text("old")
+        (lower / "directory").mkdir()
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-        _mount("overlay", str(merged), "overlay", 0, options + (",userxattr" if userns else ""))
+        _mount("overlay", str(merged), "overlay", 0, options + (",userxattr" if userxattr else ""))
         try:
             (merged / "new").write_text("new")
             (merged / "old").rename(merged / "renamed")
+            # takes an extended attribute, which the kernel mounts without: tmpfs had none for users before Linux 6.6
+            (merged / "directory").rmdir()
+            (merged / "directory").mkdir()
         finally:
             _check(_libc().umount2(str(merged).encode(), MNT_DETACH), "umount")
 

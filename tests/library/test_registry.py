@@ -14,7 +14,7 @@ import pytest
 import requests
 from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
-from podman_agent import auth, retry
+from podman_agent import auth, retry, shim
 from podman_agent.auth import Access, Credentials
 from podman_agent.errors import ConfigError, EngineError, MismatchError, UnavailableError
 from podman_agent.reference import Reference
@@ -246,6 +246,19 @@ def write_auth(path, logins):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"auths": auths}))
     return path
+
+
+def test_logins_are_found_where_the_plan_has_podman_put_them(tmp_path, monkeypatch):
+    """Under readOnlyRootFilesystem podman's own directory for them cannot be written."""
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write_auth(tmp_path / "containers/auth.json", {"r.example": ("here", "p")})
+    x = Reference.parse("r.example/x")
+    assert auth.find(x) is None
+    plan = shim.Hot({}, [], [("XDG_RUNTIME_DIR", str(tmp_path))])
+    monkeypatch.setattr(shim, "load", lambda: plan)
+    assert auth.find(x).username == "here"
 
 
 def test_auth_files_are_read_in_podmans_order(tmp_path):

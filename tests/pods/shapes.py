@@ -34,9 +34,12 @@ class Shape:
         options: For the outer ``podman run``.
         expect: Storage driver, isolation, runtime, cgroups, id mode.
         run: Whether containers run there.
-        volume: What is mounted at /var/lib/containers: disk, tmpfs, xfs, btrfs, none.
+        volume: What is mounted at /var/lib/containers: disk, tmpfs, xfs, btrfs, plain (no extended attributes), none.
         before: A shell line run in the container first, as its user.
-        env: Variables of the container.
+        holds: A shell line that fails in the container unless it is what the title says.
+        empty: Where else an emptyDir is mounted.
+        network: host; own, with the registry on its loopback; or ipv6, the same with no address but ::1.
+        owner: Whose the volume is, as an idmapped mount makes it appear to a pod with hostUsers: false.
     """
 
     title: str
@@ -45,8 +48,21 @@ class Shape:
     run: bool = True
     volume: str = "disk"
     before: str = ":"
+    holds: str = ":"
+    empty: tuple[str, ...] = ()
+    network: str = "host"
+    owner: int = 0
 
 
+# what jenkins/pods/unprivileged.yaml has
+_LEAST = (*capabilities("SETUID", "SETGID", "SETFCAP"), NO_SECCOMP, NO_NEW_PRIVS)
+_READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
+_IS_READ_ONLY = "! touch /run/x /etc/x /var/cache/x 2>/dev/null"
+# hostUsers: false gives each pod 65536 ids of its own, and runs it in a network namespace they own
+_FIRST_ID = 200000
+_USERNS = (f"--uidmap=0:{_FIRST_ID}:65536", f"--gidmap=0:{_FIRST_ID}:65536")
+_IS_USERNS = f"grep -qE '^ +0 +{_FIRST_ID} +65536$' /proc/self/uid_map"
+_IS_PLAIN = '! python3 -c \'import os; os.setxattr("/var/lib/containers", "user.x", b"")\' 2>/dev/null'
 _UNPRIVILEGED = ("overlay", "chroot", "crun", "disabled", "mapped")
 _PRIVILEGED = ("overlay", "oci", "crun", "enabled", "root")
 _SINGLE = ("overlay", "rootless", "crun", "disabled", "single")
@@ -134,5 +150,64 @@ SHAPES = {
     "btrfs": Shape("default capabilities, btrfs", (*capabilities(*DEFAULT), NO_SECCOMP), _UNPRIVILEGED, volume="btrfs"),
     "bare-environment": Shape(
         "privileged; HOME, TZ and locale unset", ("--privileged",), _PRIVILEGED, before="unset HOME TZ LANG LC_ALL",
+    ),
+    "bare-environment-unprivileged": Shape(
+        "SETUID, SETGID, SETFCAP only; HOME, TZ and locale unset", _LEAST, _UNPRIVILEGED,
+        before="unset HOME TZ LANG LC_ALL",
+    ),
+    "low-limits-unprivileged": Shape(
+        "SETUID, SETGID, SETFCAP only, nofile 256, nproc 128",
+        (*_LEAST, "--ulimit=nofile=256:256", "--ulimit=nproc=128:128"), _UNPRIVILEGED,
+        holds="test $(ulimit -Hn) = 256 -a $(ulimit -Hu) = 128",
+    ),
+    "no-sys-resource": Shape(
+        "privileged but for CAP_SYS_RESOURCE", ("--privileged", "--cap-drop=SYS_RESOURCE"), _PRIVILEGED,
+        holds="! setpriv --dump | grep -q sys_resource",
+    ),
+    "cgroup-v1": Shape(
+        "privileged, cgroup v1 only", ("--privileged",), _PRIVILEGED,
+        holds="test -d /sys/fs/cgroup/pids -a ! -e /sys/fs/cgroup/unified",
+    ),
+    "cgroup-hybrid": Shape(
+        "privileged, hybrid cgroups", ("--privileged", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"),
+        ("overlay", "oci", "runc", "enabled", "root"),
+        holds="test -d /sys/fs/cgroup/pids -a -e /sys/fs/cgroup/unified/cgroup.controllers",
+    ),
+    "user-namespaced": Shape(
+        "hostUsers: false, SYS_ADMIN added, procMount: Unmasked (jenkins/pods/userns.yaml), volume",
+        (*_USERNS, *capabilities(*DEFAULT, "SYS_ADMIN"), NO_SECCOMP, "--security-opt=unmask=ALL"),
+        ("overlay", "chroot", "crun", "disabled", "root"), holds=_IS_USERNS, network="own", owner=_FIRST_ID,
+    ),
+    "user-namespaced-privileged": Shape(
+        "hostUsers: false, privileged, volume", (*_USERNS, "--privileged"),
+        ("overlay", "chroot", "crun", "disabled", "root"), holds=_IS_USERNS, network="own", owner=_FIRST_ID,
+    ),
+    "user-namespaced-default": Shape(
+        "hostUsers: false, default capabilities, volume", (*_USERNS, *capabilities(*DEFAULT), NO_SECCOMP),
+        _UNPRIVILEGED, holds=_IS_USERNS, network="own", owner=_FIRST_ID,
+    ),
+    "read-only-privileged": Shape(
+        "privileged, readOnlyRootFilesystem: true, volume and emptyDir at /tmp", ("--privileged", *_READ_ONLY),
+        _PRIVILEGED, holds=_IS_READ_ONLY, empty=("/tmp",),
+    ),
+    "read-only-unprivileged": Shape(
+        "SETUID, SETGID, SETFCAP only, readOnlyRootFilesystem: true, volume and emptyDir at /tmp",
+        (*_LEAST, *_READ_ONLY), _UNPRIVILEGED, holds=_IS_READ_ONLY, empty=("/tmp",),
+    ),
+    "ipv6-privileged": Shape(
+        "privileged, no address but ::1", ("--privileged",), _PRIVILEGED, network="ipv6",
+        holds="! grep -q 127.0.0.1 /proc/net/fib_trie",
+    ),
+    "ipv6-unprivileged": Shape(
+        "SETUID, SETGID, SETFCAP only, no address but ::1", _LEAST, _UNPRIVILEGED, network="ipv6",
+        holds="! grep -q 127.0.0.1 /proc/net/fib_trie",
+    ),
+    "plain-privileged": Shape(
+        "privileged, NFS-like volume (no extended attributes, simulated by bindfs)", ("--privileged",),
+        _PRIVILEGED, volume="plain", holds=_IS_PLAIN,
+    ),
+    "plain-unprivileged": Shape(
+        "SETUID, SETGID, SETFCAP only, NFS-like volume (no extended attributes, simulated by bindfs)", _LEAST,
+        ("vfs", "chroot", "crun", "disabled", "mapped"), volume="plain", holds=_IS_PLAIN,
     ),
 }  # fmt: skip

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from pods.shapes import SHAPES, Shape
+from pods import surroundings
+from pods.shapes import SHAPES
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -44,57 +45,33 @@ def results() -> Iterator[dict[str, object]]:
         RESULTS.write_text(json.dumps(seen, indent=1))
 
 
-@pytest.fixture
-def mount(disk: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
-    """The outer podman's options that put this shape's volume at /var/lib/containers."""
-    shape: Shape = SHAPES[request.node.callspec.params["name"]]
-    where = disk / "shapes" / request.node.callspec.params["name"]
-    where.mkdir(parents=True)
-    if shape.volume == "none":
-        # over the VOLUME of the image: nothing but the container's own layer is there
-        yield ("--image-volume=ignore",)
-        return
-    if shape.volume == "tmpfs":
-        yield ("--tmpfs=/var/lib/containers",)
-        return
-    if shape.volume in {"xfs", "btrfs"}:
-        image = where.with_suffix(".img")
-        with image.open("wb") as file:
-            file.truncate(400 << 20)
-        subprocess.run([f"mkfs.{shape.volume}", "-q", image], check=True, capture_output=True)
-        subprocess.run(["mount", "-o", "loop", image, where], check=True)
-    where.chmod(0o777)
-    try:
-        yield (f"--volume={where}:/var/lib/containers",)
-    finally:
-        if shape.volume in {"xfs", "btrfs"}:
-            subprocess.run(["umount", where], check=True)
-
-
 @pytest.mark.parametrize("name", SHAPES)
 def test_shape_builds_pushes_and_runs_as_planned(
-    name: str, mount: tuple[str, ...], mirror: outer.Registry, results: dict[str, object]
+    name: str, disk: Path, mirror: outer.Registry, results: dict[str, object]
 ) -> None:
     """Build with RUN and a second stage, push, run: with the driver, isolation, runtime and cgroups expected."""
     shape = SHAPES[name]
     container = f"{outer.NAME}-shape-{secrets.token_hex(3)}"
-    outer.podman(
-        *("run", "--detach", "--rm", "--name", container, "--network=host", "--entrypoint=/bin/cat", "--interactive"),
-        *("--env", f"PODMAN_AGENT_MIRRORS=docker.io={mirror.address}", *shape.options, *mount, IMAGE),
-    )
+    where = disk / "shapes" / name
+    address = surroundings.address(shape, mirror)
+    env = {"PODMAN_AGENT_MIRRORS": f"docker.io={address}"}
 
     def inside(command: str) -> subprocess.CompletedProcess[str]:
         line = f"{shape.before}; {command}"
         return outer.podman("exec", container, "timeout", "120", "bash", "-c", line, check=False)
 
+    around = surroundings.volumes(shape, where)
+    surroundings.start(shape, around, container, env, IMAGE)
     try:
-        plan = json.loads(inside("podman-agent plan --json").stdout)
-        seen = tuple(plan[key] for key in ("storage_driver", "isolation", "runtime", "cgroups", "id_mode"))
-        image = f"{mirror.address}/shapes/{name}:1"
-        build = inside(f"mkdir -p /tmp/empty; printf '{DOCKERFILE}' | docker build -q -t {image} -f - /tmp/empty")
-        push = inside(f"docker push -q {image}")
-        run = inside(f"docker run --rm {image} stat -c %a /x")
-        workflow = inside(INSIDE.format(image=image))
+        with surroundings.registry(shape, container, mirror, where):
+            holds = inside(shape.holds)
+            plan = json.loads(inside("podman-agent plan --json").stdout)
+            seen = tuple(plan[key] for key in ("storage_driver", "isolation", "runtime", "cgroups", "id_mode"))
+            image = f"{address}/shapes/{name}:1"
+            build = inside(f"mkdir -p /tmp/empty; printf '{DOCKERFILE}' | docker build -q -t {image} -f - /tmp/empty")
+            push = inside(f"docker push -q {image}")
+            run = inside(f"docker run --rm {image} stat -c %a /x")
+            workflow = inside(INSIDE.format(image=image))
     finally:
         outer.podman("rm", "--force", "--time=0", container)
     results[name] = {
@@ -104,6 +81,7 @@ def test_shape_builds_pushes_and_runs_as_planned(
         "push": push.returncode == 0,
         "run": run.stdout.strip() == "4755",
     }
+    assert holds.returncode == 0, f"not the pod its title names: {shape.holds}"
     assert shape.expect == seen
     assert build.returncode == 0, build.stderr
     assert push.returncode == 0, push.stderr

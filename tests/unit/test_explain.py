@@ -57,6 +57,8 @@ KNOWN = {
         "Localhost",
     "stat /.config: no such file or directory": "HOME",
     "Error: open /run/lock/netavark.lock: read-only file system": "/run",
+    "creating network namespace for container 01bb: mkdir /run/netns: read-only file system": "/run",
+    "Error: tag [::1]:33847/a/b:1: invalid reference format": "localhost",
     "Error: copying system image from manifest list: writing blob: write /var/tmp/x: no space left on device": "gc",
 }  # fmt: skip
 OWN = (

@@ -188,4 +188,4 @@ def test_dnf_is_called_with_the_mirror_and_the_ca_fake_dnf(tmp_path: Path, relea
 
 def test_an_unknown_need_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert host.main(["no-such-thing"]) == 64
-    assert capsys.readouterr().err.startswith("host: unknown: no-such-thing; known are busybox, ")
+    assert capsys.readouterr().err.startswith("host: unknown: no-such-thing; known are bindfs, ")

@@ -47,6 +47,22 @@ EXPECTED = {
     "default-tmpfs": ("overlay", "", "chroot", "crun", "disabled", True),
     "podmans-profile": ("overlay", "", "chroot", "crun", "disabled", True),
     "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
+    "bare-environment-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
+    "low-limits-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
+    "no-sys-resource": ("overlay", "", "oci", "crun", "enabled", True),
+    "cgroup-v1": ("overlay", "", "oci", "crun", "enabled", True),
+    "cgroup-hybrid": ("overlay", "", "oci", "runc", "enabled", True),
+    "user-namespaced": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-namespaced-privileged": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-namespaced-default": ("overlay", "", "chroot", "crun", "disabled", True),
+    "read-only-privileged": ("overlay", "", "oci", "crun", "enabled", True),
+    "read-only-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
+    "ipv6-privileged": ("overlay", "", "oci", "crun", "enabled", True),
+    "ipv6-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
+    "plain-privileged": ("overlay", FUSE, "oci", "crun", "enabled", True),
+    "plain-unprivileged": ("vfs", "", "chroot", "crun", "disabled", True),
+    "xfs": ("overlay", "", "chroot", "crun", "disabled", True),
+    "btrfs": ("overlay", "", "chroot", "crun", "disabled", True),
 }
 
 
@@ -71,7 +87,7 @@ def test_each_pod_gets_what_was_seen_to_work_there(pod: str) -> None:
 def test_what_needs_no_systemd_and_no_journal_is_never_left_to_podman(pod: str) -> None:
     """The two flags of the seed, and the log driver that CentOS packages wrongly for a pod."""
     plan = decide(facts(pod), {})
-    assert render.flags(plan) == ("--cgroup-manager=cgroupfs", "--events-backend=file")
+    assert render.flags(plan)[:2] == ("--cgroup-manager=cgroupfs", "--events-backend=file")
     assert 'log_driver = "k8s-file"' in render.containers_conf(plan)
 
 
@@ -279,3 +295,53 @@ def test_only_long_verbs_are_watched_where_nothing_is_missing() -> None:
     assert "run" not in decide(facts(), {}).watched
     assert "run" in decide(facts("default-volume"), {}).watched
     assert "exec" not in decide(facts("default-volume"), {}).watched
+
+
+@pytest.mark.parametrize("pod", ["read-only-privileged", "read-only-unprivileged"])
+def test_what_podman_keeps_in_run_goes_elsewhere_under_a_read_only_root(pod: str) -> None:
+    """`mkdir /run/libpod: read-only file system`, and crun's `/run/crun`."""
+    plan = decide(facts(pod), {})
+    assert 'tmp_dir = "/tmp/podman-agent-0/libpod"' in render.containers_conf(plan)
+    assert "--runtime-flag=root=/tmp/podman-agent-0/runtime" in render.flags(plan)
+    assert render.engine_environment(plan)["XDG_RUNTIME_DIR"] == "/tmp/podman-agent-0"
+
+
+def test_run_stays_podmans_own_where_it_can_be_written_and_for_other_users() -> None:
+    """A rootless podman of another user never asks for /run."""
+    for pod in (facts(), replace(facts("user-1000"), run_directory="/tmp/podman-agent-1000")):
+        plan = decide(pod, {})
+        assert "\ntmp_dir" not in render.containers_conf(plan)
+        assert len(render.flags(plan)) == 2
+
+
+def test_build_steps_are_no_containers_where_the_only_runtime_refuses_the_node() -> None:
+    """`cgroups in hybrid mode not supported, drop all controllers from cgroupv2`."""
+    hybrid = facts("cgroup-hybrid")
+    assert decide(hybrid, {}).isolation == "oci"
+    crun = {name: path for name, path in hybrid.programs.items() if name != "runc"}
+    alone = decide(replace(hybrid, programs=crun), {})
+    assert (alone.isolation, alone.can_run) == ("chroot", False)
+
+
+def test_runc_is_not_taken_where_there_is_no_cgroup_for_it() -> None:
+    """`requested OCI runtime runc is not compatible with NoCgroups`."""
+    for pod in (replace(facts("cgroup-hybrid"), cgroup_writable=False), replace(facts("xfs"), cgroup="hybrid")):
+        plan = decide(pod, {})
+        assert (plan.runtime, plan.cgroups, plan.isolation, plan.can_run) == ("crun", "disabled", "chroot", False)
+
+
+@pytest.mark.parametrize("file_system", plan_module.NETWORK_FILE_SYSTEMS)
+def test_a_network_file_system_is_refused_by_its_name_in_a_user_namespace(file_system: str) -> None:
+    """By podman, where the kernel would have mounted overlay on it: OCFS2, GPFS and Lustre can be such."""
+    plan = decide(replace(facts("default-volume"), graphroot_fs=file_system), {})
+    assert plan.storage_driver == "vfs"
+    assert next(r.why for r in plan.reasons if r.choice == "storage_driver").count(file_system) == 1
+    assert decide(replace(facts(), graphroot_fs=file_system), {}).storage_driver == "overlay"
+
+
+@pytest.mark.parametrize("name", ["MIRRORS", "INSECURE_REGISTRIES"])
+def test_an_ipv6_address_in_a_registry_is_refused_with_the_cure(name: str) -> None:
+    """Podman ends with `invalid reference format`."""
+    value = "docker.io=[::1]:5000" if name == "MIRRORS" else "[::1]:5000"
+    with pytest.raises(ConfigError, match=r"no image name of podman's may hold.*write a host name"):
+        decide(facts(), {f"PODMAN_AGENT_{name}": value})
