@@ -8,7 +8,7 @@ demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
 
 test: $(VENV)/ready  ## everything; installs what this machine lacks, saying what
-	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps
+	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps bindfs btrfs iproute2 xfs
 	$(PYTHON) tools/image.py
 	$(IN_VENV) -m pytest
 
