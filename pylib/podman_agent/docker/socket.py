@@ -44,10 +44,14 @@ def ensure(call: Call, path: str = PATH, idle: int = IDLE) -> None:
         idle: Seconds without a client after which podman leaves.
 
     Raises:
-        UnavailableError: The listener did not come up.
+        UnavailableError: The listener did not come up, or has nowhere to.
     """
     if answers(path):
         return
+    msg = f"nobody listens on {path}"
+    if not os.access(Path(path).parent, os.W_OK):
+        why = "its directory cannot be written (readOnlyRootFilesystem, or another user than root)"
+        raise UnavailableError(msg, why, "mount an emptyDir at /run")
     ready, told = os.pipe()
     if not os.fork():
         os.close(ready)
@@ -59,7 +63,6 @@ def ensure(call: Call, path: str = PATH, idle: int = IDLE) -> None:
     with os.fdopen(ready, "rb") as stream:
         stream.read()
     if not answers(path):
-        msg = f"nobody listens on {path}"
         raise UnavailableError(msg, "the listener ended", "run podman-agent serve")
 
 
