@@ -87,6 +87,8 @@ class Facts:
     chroot: str = ""
     set_hostname: str = ""
     fuse_device: bool = False
+    tun: bool = False
+    journal: bool = False
     shm_bytes: int = 67108864
     kernel: str = ""
     podman: str = ""
@@ -324,6 +326,8 @@ def read(
         chroot=user_namespace or trials.chroot(userns=not rootful),
         set_hostname=user_namespace or trials.set_hostname(userns=not rootful),
         fuse_device=trials.open_device("/dev/fuse"),
+        tun=trials.open_device("/dev/net/tun"),
+        journal=Path("/run/systemd/journal/socket").exists(),
         shm_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         kernel=os.uname().release,
         podman=programs.get("podman", ""),

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from podman_agent.allowed import refusal
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
 from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
 
@@ -92,13 +93,16 @@ class Plan:
 class _Rules:
     """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
 
-    def __init__(self, overrides: Mapping[str, str]) -> None:
-        self.overrides = overrides
+    def __init__(self, facts: Facts, overrides: Mapping[str, str]) -> None:
+        self.facts, self.overrides, self.id_mode = facts, overrides, "root"
         self.reasons: list[Reason] = []
 
     def choose(self, name: str, value: str, why: str, source: str) -> str:
         forced = self.overrides.get(name)
         if forced is not None:
+            if cannot := refusal(self.facts, self.id_mode, name, forced):
+                what = f"{PREFIX}{name}={forced} cannot be had in this pod"
+                raise PodRefusalError(what, cannot.why, cannot.fix)
             why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
             value = forced
         self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
@@ -168,11 +172,7 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
         value, why = "disabled", "crun refuses a node with hybrid cgroups"
     else:
         value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
-    chosen = rules.choose("CGROUPS", value, why, SOURCE_TOP)
-    if chosen == "enabled" and (facts.cgroup == "none" or not facts.cgroup_writable):
-        what = f"{PREFIX}CGROUPS=enabled cannot be had in this pod"
-        raise PodRefusalError(what, why, "set securityContext.privileged: true")
-    return chosen
+    return rules.choose("CGROUPS", value, why, SOURCE_TOP)
 
 
 def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
@@ -277,10 +277,10 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
     if facts.graphroot_error:
         what = f"cannot write in the graphroot {facts.graphroot}"
         raise VolumeError(what, facts.graphroot_error, _volume_fix(facts))
-    rules = _Rules(overrides)
+    rules = _Rules(facts, overrides)
     if facts.store:
         rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
-    id_mode = _id_mode(facts, rules)
+    id_mode = rules.id_mode = _id_mode(facts, rules)
     driver, mount_program = _storage(facts, rules, id_mode)
     runtime = _runtime(facts, rules, id_mode)
     cgroups = _cgroups(facts, rules, runtime)
