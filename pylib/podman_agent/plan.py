@@ -89,6 +89,14 @@ class Plan:
         """The plan as a JSON object."""
         return json.dumps(asdict(self), indent=1)
 
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read a plan that `to_json` wrote."""
+        loaded = json.loads(text)
+        loaded = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
+        loaded["reasons"] = tuple(Reason(**reason) for reason in loaded["reasons"])
+        return cls(**loaded | {"mirrors": tuple((registry, mirror) for registry, mirror in loaded["mirrors"])})
+
 
 class _Rules:
     """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
