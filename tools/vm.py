@@ -285,7 +285,7 @@ def main() -> int:
         return 64
     try:
         with outer.signals_as_exceptions():
-            result = run(" ".join(sys.argv[1:]))
+            result = run(" ".join(sys.argv[1:]), seconds=3000)
     except (VmError, host.HostError) as error:
         print(f"vm: {error}", file=sys.stderr)
         return 1
