@@ -2,7 +2,8 @@
 
 Its root file system is this machine's own, read-only by virtiofs below a tmpfs, so that what is installed here is
 installed there; what is below `outer.CACHE` is a disk that holds a copy of the outer podman's store. There is no
-network but loopback. Without /dev/kvm QEMU emulates, some ten times slower. Standard library only.
+network but loopback. Where there is no /dev/kvm, or one that boots nothing (kvm-pvm of some clouds runs only kernels
+made for it), QEMU emulates, some ten times slower. Standard library only.
 
 ``python3 tools/vm.py 'cat /proc/self/cgroup'`` runs a line of shell there.
 """
@@ -36,8 +37,11 @@ DISK_BYTES = 6 << 30
 MEMORY_MIB = 3072
 # QEMU 7.2 ends where a hypervisor below shows this register and lets nobody write it
 CPU = "host" if platform.machine() == "aarch64" else "host,-arch-capabilities"
-# an emulated processor was seen to take this many times as long
-EMULATION = 1
+# how many times as long an emulated processor may take
+EMULATION = 8
+UP = "vm: up"
+# from QEMU's start to the first process; an emulated processor takes 2
+BOOT_SECONDS = 10
 # modprobe brings what each needs; the kernel finds no modules once the initramfs is left
 MODULES = ("virtio_pci", "virtio_blk", "virtiofs", "overlay", "fuse", "loop", "veth", "bridge", "nf_tables")
 APPLETS = ("mount", "modprobe", "mkdir", "mknod", "switch_root", "ifconfig", "sh", "cat", "ln", "reboot")
@@ -45,6 +49,7 @@ APPLETS = ("mount", "modprobe", "mkdir", "mknod", "switch_root", "ifconfig", "sh
 # the initramfs' /init; nothing mounted here is seen by this machine
 INIT = """#!/bin/sh
 export PATH=/bin
+echo {up}
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for module in {modules}; do modprobe "$module" || echo "vm: no module $module"; done
 mount -t virtiofs -o ro root /host && mount -t tmpfs -o mode=755 tmpfs /upper && mkdir /upper/up /upper/work &&
@@ -182,7 +187,7 @@ def _root(directory: Path) -> Iterator[Path]:
     path = directory / "root.sock"
     # read-only for the server too, in a mount namespace of its own
     script = 'mount --rbind / "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-    (directory / "tree").mkdir()
+    (directory / "tree").mkdir(exist_ok=True)
     with (directory / "virtiofsd.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -204,10 +209,6 @@ def _root(directory: Path) -> Iterator[Path]:
         process.wait(10)
 
 
-def _accelerated() -> bool:
-    return os.access(KVM, os.R_OK | os.W_OK) and not os.environ.get("VM_TCG")
-
-
 def run(script: str, *, seconds: float = 300) -> Result:
     """Boot the machine, run a script of bash in it as root from the project's directory, and wait for its end.
 
@@ -220,7 +221,6 @@ def run(script: str, *, seconds: float = 300) -> Result:
     """
     host.ensure("qemu", "busybox")
     begin = time.monotonic()
-    limit = seconds * (1 if _accelerated() else EMULATION)
     tree = kernel()
     with outer.scratch("vm") as directory:
         (directory / "script").write_text(script)
@@ -228,14 +228,14 @@ def run(script: str, *, seconds: float = 300) -> Result:
         boot = BOOT.format(**{name: shlex.quote(str(path)) for name, path in places.items()})
         # the disk hides the scratch directory from the script, so bash has both texts before
         inline = f"cat >/run/script <<'VM-SCRIPT'\n{script}\nVM-SCRIPT\n{boot}"
-        init = INIT.format(modules=" ".join(MODULES), cache=outer.CACHE, boot="/run/boot")
+        init = INIT.format(up=UP, modules=" ".join(MODULES), cache=outer.CACHE, boot="/run/boot")
         init = init.replace("exec switch_root", f"cat >/root/run/boot <<'VM-BOOT'\n{inline}VM-BOOT\nexec switch_root")
         initramfs, disk = _initramfs(tree, init, directory), _disk(directory)
         console, report = directory / "console", directory / "report"
-        with _root(directory) as root:
-            _qemu(tree, initramfs, disk, root, (console, report), limit)
-        said = console.read_text(errors="replace") if console.exists() else ""
-        reported = report.read_text(errors="replace") if report.exists() else ""
+        drives = (tree, initramfs, disk)
+        if not _boot("kvm", drives, (console, report), seconds):
+            _boot("tcg,thread=multi", drives, (console, report), seconds * EMULATION)
+        said, reported = _text(console), _text(report)
     before, mark, code = reported.rpartition("vm-exit ")
     if not mark:
         what = f"the machine ended without a word of the script's end; its console: {said[-3000:]}"
@@ -243,39 +243,67 @@ def run(script: str, *, seconds: float = 300) -> Result:
     return Result(int(code), said, before, time.monotonic() - begin)
 
 
-def _qemu(
-    tree: Path, initramfs: Path, disk: Path, root: Path, serial: tuple[Path, Path], limit: float
-) -> None:
+def _boot(accelerator: str, drives: tuple[Path, Path, Path], serial: tuple[Path, Path], limit: float) -> bool:
+    """Run QEMU to its end; tells whether the machine came up with this accelerator.
+
+    Args:
+        accelerator: For ``-accel``.
+        drives: The kernel's tree, the initramfs and the disk.
+        serial: Where the console and the report go.
+        limit: Seconds.
+    """
+    if accelerator == "kvm" and not os.access(KVM, os.R_OK | os.W_OK):
+        return False
+    with _root(serial[0].parent) as root, (serial[0].parent / "qemu.log").open("w+") as log:
+        command = _command(accelerator, drives, root, serial)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            begin = time.monotonic()
+            # no console can be waited for otherwise: it is a file, so that QEMU never waits for a reader
+            while process.poll() is None and UP not in _text(serial[0]):
+                if accelerator == "kvm" and time.monotonic() > begin + BOOT_SECONDS:
+                    break
+                time.sleep(0.1)
+            if UP not in _text(serial[0]):
+                if accelerator == "kvm":
+                    print(f"vm: {KVM} boots nothing within {BOOT_SECONDS} s; emulating", file=sys.stderr, flush=True)
+                    return False
+                served = _text(root.parent / "virtiofsd.log")[-300:]
+                what = (
+                    f"QEMU does not boot: {_text(root.parent / 'qemu.log')[-500:]}{_text(serial[0])[-500:]}; {served}"
+                )
+                raise VmError(what)
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            what = f"the machine did not end within {limit:.0f} s; its console: {_text(serial[0])[-3000:]}"
+            raise VmError(what) from None
+        finally:
+            process.kill()
+            process.wait()
+    return True
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _command(accelerator: str, drives: tuple[Path, Path, Path], root: Path, serial: tuple[Path, Path]) -> list[str]:
     arm = platform.machine() == "aarch64"
-    device = "vhost-user-fs-pci,chardev=root,tag=root"
-    command = [
+    console = "ttyAMA0" if arm else "ttyS0"
+    tree, initramfs, disk = drives
+    return [
         "qemu-system-aarch64" if arm else "qemu-system-x86_64",
-        *("-machine", "virt" if arm else "q35"),
-        *(("-accel", "kvm", "-cpu", CPU) if _accelerated() else ("-accel", "tcg,thread=multi", "-cpu", "max")),
+        *("-machine", "virt" if arm else "q35", "-accel", accelerator, "-cpu", CPU if accelerator == "kvm" else "max"),
         *("-smp", str(min(os.cpu_count() or 1, 4)), "-m", str(MEMORY_MIB)),
         *("-object", f"memory-backend-memfd,id=memory,size={MEMORY_MIB}M,share=on", "-numa", "node,memdev=memory"),
         *("-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"),
         *("-kernel", str(next((tree / "boot").glob("vmlinuz-*"))), "-initrd", str(initramfs)),
-        *("-append", f"console={'ttyAMA0' if arm else 'ttyS0'} quiet loglevel=4 panic=-1 reboot=t random.trust_cpu=on"),
+        *("-append", f"console={console} quiet loglevel=4 panic=-1 reboot=t random.trust_cpu=on"),
         *("-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
-        *("-chardev", f"socket,id=root,path={root}", "-device", device),
+        *("-chardev", f"socket,id=root,path={root}", "-device", "vhost-user-fs-pci,chardev=root,tag=root"),
         *(option for path in serial for option in ("-serial", f"file:{path}")),
     ]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        said, _ = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        tail = serial[0].read_text(errors="replace")[-3000:] if serial[0].exists() else ""
-        what = f"the machine did not end within {limit:.0f} s; its console: {tail}"
-        raise VmError(what) from None
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode:
-        served = (root.parent / "virtiofsd.log").read_text(errors="replace").strip()[-300:]
-        what = f"QEMU failed ({process.returncode}): {said.decode(errors='replace').strip()[-500:]}; virtiofsd: {served}"
-        raise VmError(what)
 
 
 def main() -> int:

@@ -92,9 +92,7 @@ class Containerd:
         )
 
     @contextlib.contextmanager
-    def pod(
-        self, *options: str, volume: Path, env: Sequence[str] = (), seccomp: bool = True
-    ) -> Iterator[str]:
+    def pod(self, *options: str, volume: Path, env: Sequence[str] = (), seccomp: bool = True) -> Iterator[str]:
         """A container that waits, on the node's network, with a directory as its volume; gives its name.
 
         Args:

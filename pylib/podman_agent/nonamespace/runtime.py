@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _PR_SET_NO_NEW_PRIVS = 38
 _DEFAULT_ROOT = "/run/podman-agent/nonamespace"
 _ROUNDS = 1000
-SUPERVISOR = "NONAMESPACE_SUPERVISOR"  # environment variable: the pid and start time of the `supervise` a step belongs to
+SUPERVISOR = (
+    "NONAMESPACE_SUPERVISOR"  # environment variable: the pid and start time of the `supervise` a step belongs to
+)
 
 
 class RuntimeFailure(Exception):  # noqa: N818 - the engine reads only its text
