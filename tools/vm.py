@@ -33,10 +33,11 @@ CACHE = outer.CACHE / "vm"
 KVM = Path("/dev/kvm")
 # of Debian 12's qemu-system-common, and of the package virtiofsd elsewhere
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
+PACKAGE = "linux-image-cloud-amd64"
 DISK_BYTES = 6 << 30
 MEMORY_MIB = 3072
 # QEMU 7.2 ends where a hypervisor below shows this register and lets nobody write it
-CPU = "host" if platform.machine() == "aarch64" else "host,-arch-capabilities"
+CPU = "host,-arch-capabilities"
 # how many times as long an emulated processor may take
 EMULATION = 8
 UP = "vm: up"
@@ -107,25 +108,24 @@ def kernel() -> Path:
     if not shutil.which("apt-get"):
         what = f"no kernel for the machine: this needs apt-get, or a Debian kernel unpacked in {CACHE}/kernel-NAME"
         raise VmError(what)
-    meta = "linux-image-cloud-" + {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         try:
-            package = _download(meta, Path(scratch))
+            package = _download(Path(scratch))
         except VmError:
             _run("apt-get", "-q", "update")  # an empty list of packages, or an old one
-            package = _download(meta, Path(scratch))
+            package = _download(Path(scratch))
         tree = Path(scratch) / "tree"
         _run("dpkg-deb", "-x", str(package), str(tree))
         tree.rename(place := CACHE / f"kernel-{package.name.partition('_')[0]}")
     return place
 
 
-def _download(meta: str, directory: Path) -> Path:
-    depends = _run("apt-cache", "depends", "--important", meta).decode()
+def _download(directory: Path) -> Path:
+    depends = _run("apt-cache", "depends", "--important", PACKAGE).decode()
     name = re.search(r"Depends: (linux-image-\S+)", depends)
     if not name:
-        what = f"no package of Debian's is {meta}"
+        what = f"no package of Debian's is {PACKAGE}"
         raise VmError(what)
     _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name[1], cwd=directory)
     return next(directory.glob("*.deb"))
@@ -192,7 +192,7 @@ def _root(directory: Path) -> Iterator[Path]:
         process = subprocess.Popen(
             [
                 *("unshare", "--mount", "--propagation=private", "bash", "-c", script, "root", str(directory / "tree")),
-                *(server, f"--socket-path={path}", "-o", f"source={directory / 'tree'}", "-o", "cache=always", "-o", "xattr"),
+                *(server, f"--socket-path={path}", "-o", f"source={directory / 'tree'},cache=always,xattr"),
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
@@ -219,6 +219,9 @@ def run(script: str, *, seconds: float = 300) -> Result:
     Raises:
         VmError: It did not boot, or not end in time; the text has the last words on its console.
     """
+    if platform.machine() != "x86_64":
+        what = f"no machine with cgroup v2 on {platform.machine()}: this knows x86_64 only"
+        raise VmError(what)
     host.ensure("qemu", "busybox")
     begin = time.monotonic()
     tree = kernel()
@@ -261,7 +264,7 @@ def _boot(accelerator: str, drives: tuple[Path, Path, Path], serial: tuple[Path,
             begin = time.monotonic()
             # no console can be waited for otherwise: it is a file, so that QEMU never waits for a reader
             while process.poll() is None and UP not in _text(serial[0]):
-                if accelerator == "kvm" and time.monotonic() > begin + BOOT_SECONDS:
+                if time.monotonic() > begin + (BOOT_SECONDS if accelerator == "kvm" else limit):
                     break
                 time.sleep(0.1)
             if UP not in _text(serial[0]):
@@ -288,17 +291,15 @@ def _text(path: Path) -> str:
 
 
 def _command(accelerator: str, drives: tuple[Path, Path, Path], root: Path, serial: tuple[Path, Path]) -> list[str]:
-    arm = platform.machine() == "aarch64"
-    console = "ttyAMA0" if arm else "ttyS0"
     tree, initramfs, disk = drives
     return [
-        "qemu-system-aarch64" if arm else "qemu-system-x86_64",
-        *("-machine", "virt" if arm else "q35", "-accel", accelerator, "-cpu", CPU if accelerator == "kvm" else "max"),
+        "qemu-system-x86_64",
+        *("-machine", "q35", "-accel", accelerator, "-cpu", CPU if accelerator == "kvm" else "max"),
         *("-smp", str(min(os.cpu_count() or 1, 4)), "-m", str(MEMORY_MIB)),
         *("-object", f"memory-backend-memfd,id=memory,size={MEMORY_MIB}M,share=on", "-numa", "node,memdev=memory"),
         *("-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"),
         *("-kernel", str(next((tree / "boot").glob("vmlinuz-*"))), "-initrd", str(initramfs)),
-        *("-append", f"console={console} quiet loglevel=4 panic=-1 reboot=t random.trust_cpu=on"),
+        *("-append", "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t random.trust_cpu=on"),
         *("-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
         *("-chardev", f"socket,id=root,path={root}", "-device", "vhost-user-fs-pci,chardev=root,tag=root"),

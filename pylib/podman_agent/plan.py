@@ -36,6 +36,7 @@ USERNS_FIX = (
 )
 WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull", "push")
 WATCHED_RUNS = ("container", "create", "run", "start")
+SOURCE_CGROUPS = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/2254-cgroup-v2"
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
@@ -165,7 +166,10 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
         value, why = "disabled", "crun refuses a node with hybrid cgroups"
     else:
         value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
-    chosen = rules.choose("CGROUPS", value, why, SOURCE_TOP)
+        if facts.cgroup_node:
+            # podman 5.4 takes a parent cgroup from its command line alone
+            why += "; it is the node's own, so containers and build steps are outside this pod's memory and cpu limits"
+    chosen = rules.choose("CGROUPS", value, why, SOURCE_CGROUPS if facts.cgroup_node else SOURCE_TOP)
     if chosen == "enabled" and (facts.cgroup == "none" or not facts.cgroup_writable):
         what = f"{PREFIX}CGROUPS=enabled cannot be had in this pod"
         raise PodRefusalError(what, why, "set securityContext.privileged: true")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import host
@@ -21,7 +20,6 @@ import outer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 CONFIG = """version = 2
 root = "{0}/root"
@@ -84,7 +82,7 @@ class Containerd:
 
     def mount(self, root: str) -> None:
         """Mount a container's root file system of the outer podman in containerd's own namespace."""
-        line = next(row for row in open("/proc/self/mounts").read().splitlines() if row.split()[1] == root)
+        line = next(row for row in Path("/proc/self/mounts").read_text().splitlines() if row.split()[1] == root)
         _, _, kind, options = line.split()[:4]
         outer.run(
             *("nsenter", "--mount", "--target", str(self.process.pid)),

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.nested
 
 # two at a time, one for each processor; each with names of its own
 SCRIPT = """export PYTHONDONTWRITEBYTECODE=1
-pytest() { JPA_NAME=$1 .venv/bin/python -m pytest -p no:cacheprovider --color=no -q tests/pods/on_cgroup_v2.py -k "$2"; }
+pytest() {
+    JPA_NAME=$1 .venv/bin/python -m pytest -p no:cacheprovider --color=no -q tests/pods/on_cgroup_v2.py -k "$2"
+}
 pytest one "$ONE" >/run/one 2>&1 & one=$!
 pytest two "$TWO"; two=$?
 wait $one; one=$?

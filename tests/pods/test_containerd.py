@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import outer
 import pytest
 from pods.containerd import Containerd
 from pods.shapes import SECCOMP, SHAPES
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from subprocess import CompletedProcess
+
+    import outer
 
 pytestmark = pytest.mark.nested
 
@@ -26,8 +27,9 @@ USER 33
 WORKDIR /srv/app
 RUN test -u made && test "$(stat -c %u:%g made)" = 33:8 && test "$(id -u)" = 33 && echo mine >mine
 """
-ABORT = """rm -f /tmp/out; printf 'FROM busybox\\nRUN sleep 4711 & echo started; sleep 4712\\n' | docker build -f - /tmp/e \\
-    >/tmp/out 2>&1 &
+ABORT = """rm -f /tmp/out
+printf 'FROM busybox\\nRUN sleep 4711 & echo started; sleep 4712\\n' >/tmp/abort
+docker build -f /tmp/abort /tmp/e >/tmp/out 2>&1 &
 build=$!
 until grep -qs ^started /tmp/out; do sleep 0.1; done
 pgrep -fx 'sleep 471[12]' | wc -l
@@ -63,7 +65,7 @@ def _choices(plan: str) -> tuple[str, ...]:
 
 
 def test_the_fixture_refuses_what_containerd_refuses(containerd: Containerd, disk: Path) -> None:
-    """tests/fixtures/seccomp/containerd-default.json is a dump of containerd 1.6.20's profile; later ones refuse more."""
+    """The fixture is a dump of containerd 1.6.20's profile; later ones refuse more."""
     (disk / "profile").mkdir()
     with containerd.pod(volume=disk / "profile") as name:
         real = containerd.spec(name)["linux"]["seccomp"]

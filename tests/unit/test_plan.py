@@ -253,6 +253,16 @@ def test_a_pod_that_may_neither_unshare_nor_chroot_is_refused_in_one_line() -> N
         decide(replace(facts("runtime-default"), capabilities=()), {})
 
 
+def test_a_pod_in_the_nodes_cgroup_namespace_is_told_what_its_limits_miss() -> None:
+    """A privileged pod of containerd's on cgroup v2: podman makes its cgroups at the node's root."""
+
+    def why(pod: str) -> str:
+        return next(r.why for r in decide(facts(pod), {}).reasons if r.choice == "cgroups")
+
+    assert "outside this pod's memory and cpu limits" in why("privileged-cgroup-v2-host")
+    assert "outside" not in why("privileged-cgroup-v2")
+
+
 def test_cgroups_cannot_be_forced_where_none_can_be_made() -> None:
     """A forced value is checked against what the pod allows."""
     with pytest.raises(PodRefusalError, match=r"CGROUPS=enabled cannot be had.*privileged"):

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 _PR_SET_NO_NEW_PRIVS = 38
 _DEFAULT_ROOT = "/run/podman-agent/nonamespace"
 _ROUNDS = 1000
-SUPERVISOR = (
-    "NONAMESPACE_SUPERVISOR"  # environment variable: the pid and start time of the `supervise` a step belongs to
-)
+# environment variable: the pid and start time of the `supervise` a step belongs to
+SUPERVISOR = "NONAMESPACE_SUPERVISOR"
 
 
 class RuntimeFailure(Exception):  # noqa: N818 - the engine reads only its text
@@ -124,7 +123,8 @@ def exec_(args: argparse.Namespace) -> int:
     pid = _spawn(process, rootfs, args, lambda: None)
     if args.detach:
         return 0
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def state(args: argparse.Namespace) -> None:
