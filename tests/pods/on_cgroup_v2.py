@@ -55,8 +55,6 @@ PODS = {
         owner=100000,
     ),
 }
-# a pod each, and the rest with the long tests of `make soak`
-WITHOUT_BUILD = {"default-cgroup-v2"}
 
 
 @pytest.fixture(params=PODS, name="pod")
@@ -99,6 +97,7 @@ def test_pod(pod: tuple[str, Callable[[str], CompletedProcess[str]]], mirror: ou
     plan = json.loads(both.stdout[end:])
     _report("facts", name, json.dumps(facts))
     assert facts["cgroup"] == "v2"
+    assert facts["cgroup_node"] == name.endswith("-host")
     keys = ("storage_driver", "isolation", "runtime", "cgroups", "id_mode")
     assert tuple(plan[key] for key in keys) == PODS[name].expect
     image = f"{mirror.address}/v2/{name}:1"
