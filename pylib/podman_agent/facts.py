@@ -68,6 +68,7 @@ class Facts:
     pid_max: int = 4194304
     cgroup: str = "none"  # v1, v2, hybrid, none
     cgroup_writable: bool = False
+    cgroup_node: bool = False  # /sys/fs/cgroup is the whole node's, not this container's part of it
     systemd: bool = False
     volume: str = str(VOLUME)
     volume_mounted: bool = False
@@ -307,6 +308,8 @@ def read(
         pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
         cgroup=version,
         cgroup_writable=writable,
+        # every cgroup but the root of the hierarchy has a type
+        cgroup_node=version == "v2" and not Path("/sys/fs/cgroup/cgroup.type").exists(),
         systemd=_systemd(),
         volume=str(volume),
         volume_mounted=os.path.ismount(volume),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 ADVICE: dict[str, tuple[str, ...]] = {
     "outer-hybrid-host": ("volume at",),
     "privileged-volume": (),
-    "privileged-cgroup-v2-composed": (),
     "privileged-sys-resource-composed": (),
     "low-limits": (),
     "default-volume": (),
@@ -40,6 +39,13 @@ ADVICE: dict[str, tuple[str, ...]] = {
     "no-cgroup": ("need cgroups",),
     "small-shm": ("/dev/shm is too small",),
     "default-tmpfs": (),
+    "default-tmpfs-linux-6.1": ("vfs copies",),
+    "privileged-cgroup-v2": (),
+    "privileged-cgroup-v2-host": (),
+    "least-capabilities-cgroup-v2": (),
+    "user-1000-cgroup-v2": (),
+    "user-namespace-cgroup-v2": (),
+    "runtime-default-cgroup-v2": ("docker run is refused", "vfs copies"),
 }
 
 
