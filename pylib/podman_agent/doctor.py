@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent.plan import USERNS_FIX
+from podman_agent.plan import CRUN_REFUSES, USERNS_FIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from podman_agent.deep import Trial
     from podman_agent.facts import Facts
     from podman_agent.plan import Plan
 
 FINE, DEGRADED, BROKEN = 0, 1, 2
+VERDICTS = ("fine", "degraded", "cannot build")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     if plan.cgroups == "disabled" and facts.privileged:
         better = "securityContext.privileged: true on a node that mounts /sys/fs/cgroup"
         found.append(Advice("docker stats, pause and memory limits need cgroups", better))
+    if plan.id_mode != "none" and (facts.cgroup, plan.runtime) == CRUN_REFUSES:
+        better = "leave the node's /sys/fs/cgroup unmounted, or privileged: true with runc in the image"
+        found.append(Advice("docker run fails: crun refuses a pod that sees hybrid cgroups", better))
     if not facts.volume_mounted:
         found.append(Advice("the layer cache is lost with the pod", "a volume at /var/lib/containers"))
     if plan.lock_type:
@@ -58,6 +65,16 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     return tuple(found)
 
 
-def verdict(advice: tuple[Advice, ...]) -> int:
-    """Exit code of doctor: 0 fine, 1 degraded."""
+def verdict(advice: tuple[Advice, ...], trials: Iterable[Trial] = ()) -> int:
+    """Exit code of doctor.
+
+    Args:
+        advice: What would be better.
+        trials: What was tried, if anything was.
+
+    Returns:
+        0 fine, 1 degraded, 2 cannot build.
+    """
+    if any(trial.error and trial.needed for trial in trials):
+        return BROKEN
     return DEGRADED if advice else FINE

@@ -69,6 +69,7 @@ class Facts:
     pid_max: int = 4194304
     cgroup: str = "none"  # v1, v2, hybrid, none
     cgroup_writable: bool = False
+    cgroup_node: bool = False  # /sys/fs/cgroup is the whole node's, not this container's part of it
     systemd: bool = False
     volume: str = str(VOLUME)
     volume_mounted: bool = False
@@ -89,6 +90,8 @@ class Facts:
     chroot: str = ""
     set_hostname: str = ""
     fuse_device: bool = False
+    tun: bool = False
+    journal: bool = False
     shm_bytes: int = 67108864
     kernel: str = ""
     podman: str = ""
@@ -106,7 +109,7 @@ class Facts:
     @property
     def host_user_namespace(self) -> bool:
         """Whether ids here are the node's own: only there does CAP_SYS_RESOURCE raise a hard limit."""
-        return _initial(self.uid_map)
+        return any(count == WHOLE_UID_RANGE for _, _, count in self.uid_map)
 
     def to_json(self) -> str:
         """The facts as a JSON object, one fact a line."""
@@ -134,10 +137,6 @@ class Facts:
         if "uid_map" in loaded:
             loaded["uid_map"] = tuple(tuple(row) for row in loaded["uid_map"])
         return cls(**loaded)
-
-
-def _initial(uid_map: tuple[tuple[int, int, int], ...]) -> bool:
-    return any(count == WHOLE_UID_RANGE for _, _, count in uid_map)
 
 
 def _status() -> dict[str, str]:
@@ -292,7 +291,6 @@ def read(
     path = env.get("PATH", os.defpath)
     graphroot = store.graphroot
     programs = find_programs(path)
-    uid_map = _id_map("/proc/self/uid_map")
     write_error = _write_error(graphroot)
     there = existing_ancestor(graphroot)
     version, writable = _cgroup()
@@ -307,13 +305,15 @@ def read(
         capabilities=_capabilities(status["CapEff"]),
         no_new_privs=status.get("NoNewPrivs") == "1",
         seccomp=status.get("Seccomp") == "2",
-        uid_map=uid_map,
+        uid_map=_id_map("/proc/self/uid_map"),
         subordinate_ids=_subordinate_ids(uid),
         nofile_hard=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nproc_hard=resource.getrlimit(resource.RLIMIT_NPROC)[1],
         pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
         cgroup=version,
         cgroup_writable=writable,
+        # every cgroup but the root of the hierarchy has a type
+        cgroup_node=version == "v2" and not Path("/sys/fs/cgroup/cgroup.type").exists(),
         systemd=_systemd(),
         volume=str(volume),
         volume_mounted=os.path.ismount(volume),
@@ -327,13 +327,15 @@ def read(
         store_note=store.note,
         runroot=str(runroot),
         run_directory="/run" if os.access("/run", os.W_OK) else str(state),
-        overlay=write_error or trials.overlay(there, userns=False, userxattr=not _initial(uid_map)),
+        overlay=write_error or trials.overlay(there, userns=False, userxattr=trials.in_user_namespace()),
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,
         mount_proc=trials.mount_proc(userns=not rootful),
         chroot=user_namespace or trials.chroot(userns=not rootful),
         set_hostname=user_namespace or trials.set_hostname(userns=not rootful),
         fuse_device=trials.open_device("/dev/fuse"),
+        tun=trials.open_device("/dev/net/tun"),
+        journal=Path("/run/systemd/journal/socket").exists(),
         shm_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         kernel=os.uname().release,
         podman=programs.get("podman", ""),

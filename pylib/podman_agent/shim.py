@@ -182,7 +182,7 @@ def main() -> "NoReturn":
     if verb in hot.watched.split():
         from podman_agent import watch
 
-        watch.split()
+        watch.split(verb)
     if name not in ("docker", "podman"):
         posix.execve(program, [name, *args], posix.environ)
     if name == "docker" and not is_remote([]):

@@ -91,6 +91,11 @@ def user_namespace() -> str:
     return in_child(_enter_user_namespace)
 
 
+def in_user_namespace() -> bool:
+    """Tell whether this is another user namespace than the node's, as with hostUsers: false."""
+    return Path("/proc/self/uid_map").read_text().split()[-1] != "4294967295"
+
+
 def chroot(*, userns: bool) -> str:
     """Try the call by which podman unpacks layers; empty when it works.
 
@@ -189,7 +194,7 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
         try:
             (merged / "new").write_text("new")
             (merged / "old").rename(merged / "renamed")
-            # takes an extended attribute, which the kernel mounts without: tmpfs had none for users before Linux 6.6
+            # an opaque directory is an extended attribute, which tmpfs has for users from Linux 6.6 only
             (merged / "directory").rmdir()
             (merged / "directory").mkdir()
         finally:

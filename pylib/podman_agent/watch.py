@@ -23,12 +23,18 @@ else:
 
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 _TYPE, _FILE, _FIFO, _SOCKET = 0o170000, 0o100000, 0o010000, 0o140000  # inode(7)
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_BUILDS = ("build", "buildx", "bud", "image")
+_PAUSE = ("catatonit", "podman pause")  # pkg/rootless/rootless_linux.c
 _KEPT = 64 << 10  # bytes: podman's own words are its last
 _CHUNK = 64 << 10
 
 
-def split() -> None:
+def split(verb: str) -> None:
     """Return in a child that is to become podman; in the parent, wait for it and leave with its exit code.
+
+    A build that is interrupted leaves its steps running under podman, where docker ends them: the parent, as the
+    subreaper of what podman orphans (prctl(2)), ends them too.
 
     Returns in the caller's own process, with nothing watched, where a terminal is among the streams, where stderr is
     nothing that can be read back, and where a child's exit code could not be had (SIGCHLD is ignored).
@@ -47,6 +53,10 @@ def split() -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     child = posix.fork()
     if child:
+        if pipe:
+            posix.close(pipe[1])
+        if verb in _BUILDS:
+            _adopt_orphans()
         _leave(_wait(child, pipe, caught, mask, err.st_size))
     if pipe:
         if _is_same_file(1, 2):
@@ -69,8 +79,10 @@ def _wait(
     child: int, pipe: tuple[int, int] | None, caught: "list[signal.Signals]", mask: "Iterable[int]", start: int
 ) -> int:
     """Pass signals and words on until podman ends; its exit code, or minus the signal that ended it."""
+    interrupted = []
 
     def forward(number: int, _frame: object) -> None:
+        interrupted.append(number)
         try:
             posix.kill(child, number)
         except ProcessLookupError:
@@ -81,15 +93,47 @@ def _wait(
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     said = b""
     if pipe:
-        posix.close(pipe[1])
         said = _relay(pipe[0], child)
     code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
-    if code:
+    if code and (interrupted or code < 0):
+        _end_orphans()
+    elif code:
         try:
             _name_the_cure(said if pipe else _read_back(start))
         except Exception:  # noqa: BLE001, S110 - whatever we fail at here, podman's exit code is the answer
             pass
     return code
+
+
+def _adopt_orphans() -> None:
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except Exception:  # noqa: BLE001, S110 - then they go to PID 1, as without us
+        pass
+
+
+def _end_orphans() -> None:
+    """Kill what an interrupted podman left to us, and what that leaves, but not a rootless pod's pause process."""
+    kept: set[str] = set()
+    while True:
+        me = posix.getpid()
+        with open(f"/proc/{me}/task/{me}/children") as file:
+            orphans = set(file.read().split()) - kept
+        if not orphans:
+            return
+        for orphan in orphans:
+            try:
+                with open(f"/proc/{orphan}/comm") as file:
+                    name = file.read().strip()
+                if name in _PAUSE:
+                    kept.add(orphan)
+                    continue
+                posix.kill(int(orphan), signal.SIGKILL)
+                posix.waitpid(int(orphan), 0)
+            except OSError:
+                kept.add(orphan)
 
 
 def _relay(source: int, child: int) -> bytes:
@@ -146,7 +190,12 @@ def _read_back(start: int) -> bytes:
 def _name_the_cure(said: bytes) -> None:
     from podman_agent.explain import cure
 
-    if text := cure(said.decode(errors="replace")):
+    def where_full(words: str, *, sure: bool) -> str:
+        from podman_agent.store.space import advice
+
+        return advice(words, sure=sure)
+
+    if text := cure(said.decode(errors="replace"), where_full):
         _write(f"podman-agent: {text}\n".encode())
 
 

@@ -66,3 +66,21 @@ def test_run_needs_no_watching_in_a_privileged_pod(pod: Callable[..., outer.Pod]
         script += "until docker top held >/dev/null 2>&1; do :; done; cat /proc/$(cat /tmp/pid)/comm; exec 3>&-; wait"
         assert agent.sh(f"mkfifo /tmp/gate; {script}", shell="bash -e").stdout == "podman\n"
     assert "build buildx" in watched
+
+
+ABORT = """mkdir -p /tmp/gate; mkfifo /tmp/gate/fifo
+printf 'FROM busybox\\nRUN echo at work >/gate/fifo; sleep 543 & sleep 543\\n' >/tmp/gate/Dockerfile
+docker build -v /tmp/gate:/gate /tmp/gate >/tmp/log 2>&1 & build=$!
+read at </tmp/gate/fifo; kill -TERM $build; wait $build || echo ended $?
+pgrep -x sleep -a | grep 543 || echo no step is left"""
+
+
+def test_an_aborted_build_takes_its_steps_along_without_privilege(unprivileged: outer.Pod) -> None:
+    """Docker's client ends them; podman alone leaves them."""
+    assert unprivileged.sh(ABORT, shell="bash -e").stdout == "ended 1\nno step is left\n"  # podman's own code
+
+
+def test_an_aborted_build_takes_its_steps_along(pod: Callable[..., outer.Pod]) -> None:
+    """Here a step is a container."""
+    with pod() as agent:
+        assert agent.sh(ABORT, shell="bash -e").stdout == "ended 1\nno step is left\n"  # podman's own code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -166,3 +167,25 @@ def test_what_must_be_quick_is_not_watched_in_a_privileged_pod(shim: Shim, args:
     process = start(shim, *args, name="podman")
     process.communicate(timeout=60)
     assert shim.seen["pid"] == process.pid
+
+
+def test_the_steps_of_an_interrupted_build_end_with_it(shim: Shim) -> None:
+    """Docker ends them; podman leaves them running, here as grandchildren in a session of their own."""
+    step = "setsid sh -c 'echo $$; exec sleep 600' & sleep 600"
+    process = start(shim, "build", ".", script=step)
+    assert process.stdout
+    orphan = int(process.stdout.readline())
+    watched = os.pidfd_open(orphan)
+    process.terminate()
+    assert process.wait(60) == -signal.SIGTERM
+    assert select.select([watched], [], [], 30)[0], "the step still runs"
+    os.close(watched)
+
+
+def test_what_a_build_leaves_of_its_own_will_stays(shim: Shim) -> None:
+    """Only an interrupted one is cleared away."""
+    process = start(shim, "build", ".", script="setsid sh -c 'echo $$; exec sleep 600' & read never; exit 1")
+    assert process.stdout
+    left = int(process.stdout.readline())
+    assert process.wait(60) == 1
+    os.kill(left, signal.SIGKILL)
