@@ -25,6 +25,7 @@ CLONE_NEWUTS = 0x04000000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
+TRIAL = ".podman-agent-trial-"
 
 
 def _libc() -> ctypes.CDLL:
@@ -168,7 +169,7 @@ def overlay(directory: Path, *, userns: bool) -> str:
         Empty when it works, else the kernel's words.
     """
     try:
-        base = Path(tempfile.mkdtemp(prefix=".podman-agent-trial-", dir=directory))
+        base = Path(tempfile.mkdtemp(prefix=TRIAL, dir=directory))
     except OSError as error:
         return error.strerror or str(error)
 
@@ -189,6 +190,8 @@ def overlay(directory: Path, *, userns: bool) -> str:
             (merged / "old").rename(merged / "renamed")
         finally:
             _check(_libc().umount2(str(merged).encode(), MNT_DETACH), "umount")
+            # the kernel makes it with mode 0, which only capabilities can delete
+            (work / "work").chmod(0o700)
 
     try:
         return in_child(action)

@@ -13,6 +13,7 @@ import stat
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import ids
 from podman_agent.errors import DataError
 from podman_agent.store import layout, locks
 from podman_agent.store.content import Content, Record, label
@@ -280,12 +281,12 @@ def usage(trees: Iterable[Path]) -> int:
     roots = list(trees)
     for tree in list(roots):
         roots += [p.resolve() for p in tree.glob("*/storage") if p.is_symlink()]
-    return sum(size for _, _, size in _inodes(roots).values())
+    return ids.inside(lambda: sum(size for _, _, size in _inodes(roots).values()))
 
 
 def freed_by(trees: Iterable[Path]) -> int:
     """Bytes that removing these trees frees: files with a link elsewhere free nothing."""
-    return sum(size for seen, links, size in _inodes(trees).values() if seen >= links)
+    return ids.inside(lambda: sum(size for seen, links, size in _inodes(trees).values() if seen >= links))
 
 
 def could_free(volume: Path) -> int:

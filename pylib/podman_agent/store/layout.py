@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import ids
 from podman_agent.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -188,11 +190,13 @@ class Store:
         """Move files or directories to the trash: quick whatever their size."""
         self.trash.mkdir(exist_ok=True)
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    path.rename(self.trash / token())
-                except OSError:  # another file system, or a mount point
-                    remove(path)
+            aside = self.trash / token()
+            try:
+                path.rename(aside)
+            except FileNotFoundError:
+                continue
+            except OSError:  # another file system, a mount point, or a directory of a mapped owner
+                ids.inside(functools.partial(_rename_or_remove, path, aside))
 
     def empty_trash(self) -> None:
         """Free what `discard` took away; safe beside another process that does the same."""
@@ -209,9 +213,18 @@ def remove(path: Path) -> None:
     """Delete a file or a tree; what vanishes meanwhile or is busy is not an error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and ids.foreign():
+            ids.inside(lambda: ids.delete([os.fspath(path)]))
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _rename_or_remove(path: Path, aside: Path) -> None:
+    try:
+        path.rename(aside)
+    except OSError:
+        remove(path)
 
 
 def stores(directory: Path) -> list[Store]:
