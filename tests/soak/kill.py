@@ -30,7 +30,7 @@ from podman_agent.store.locks import locked
 from podman_agent.store.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LONGEST_LIFE = 3.0
 
@@ -42,6 +42,7 @@ def kill_loop(
     mode: str,
     kills: int,
     seconds: float,
+    options: Sequence[str] = ("--privileged",),
     before_kill: Callable[[], None] = lambda: None,
     after_kill: Callable[[], None] = lambda: None,
 ) -> tuple[int, list[str], list[str]]:
@@ -55,7 +56,7 @@ def kill_loop(
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
-        pod = agents.Worker(volume, address, mode, "check-then-load")
+        pod = agents.Worker(volume, address, mode, "check-then-load", options=options)
         timer: threading.Timer | None = None
         for line in pod.lines():
             word, _, rest = line.partition(" ")

@@ -70,6 +70,8 @@ def _row(store: Store, now: float) -> Row:
         word = "claimed" if held else "free"
     except DataError:
         contents, word = [], "torn"
+    except PermissionError:
+        contents, word = [], layout.FOREIGN
     return Row(
         store=store.name,
         state=word if state.locks else "by pod",

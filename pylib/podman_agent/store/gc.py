@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,9 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
 def _collect_store(store: Store, policy: Policy, outcome: Outcome) -> None:
     now = layout.now()
     state = store.state
+    if state.flavour == layout.FOREIGN:
+        outcome.skipped = "belongs to another user"
+        return
     unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
     if store.number is None and not state.locks:
         # Nothing tells whether its pod lives: only long silence does.
@@ -194,9 +198,13 @@ def _last_write(store: Store) -> float:
 
 
 def _drop_old_generations(directory: Path) -> None:
-    """Keep the two newest sealed stores: the older of them may be in the midst of being linked."""
-    for _, storage in layout.sealed_generations(directory)[2:]:
-        layout.remove(storage.parent)
+    """Keep the two newest sealed stores of a flavour: the older of them may be in the midst of being linked."""
+    kept: Counter[str] = Counter()
+    for _, storage in layout.sealed_generations(directory):
+        flavour = layout.sealed_flavour(storage.parent)
+        kept[flavour] += 1
+        if kept[flavour] > 2:
+            layout.remove(storage.parent)
 
 
 def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None:
@@ -296,7 +304,7 @@ def could_free(volume: Path) -> int:
     for store in layout.all_stores(volume):
         try:
             contents = Content.all(store.graphroot)
-        except DataError:
+        except (DataError, PermissionError):
             continue
         with locks.locked(store.lock) as unclaimed:
             for content in contents:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HOME = "podman-agent"
 DEFAULT_KEY = "default"
+FOREIGN = "another user's"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _STORE_NAME = re.compile(r"[0-9]{1,6}|pod-[A-Za-z0-9._-]{1,253}")
 
@@ -129,6 +130,8 @@ class State:
         try:
             raw = read_json(path)
             return cls(**raw) if isinstance(raw, dict) else cls()
+        except PermissionError:
+            return cls(flavour=FOREIGN)
         except (DataError, TypeError):
             return cls()
 
@@ -259,13 +262,26 @@ def new_store(directory: Path, start: int = 0) -> Store:
         return Store(path)
 
 
-def sealed_generations(directory: Path) -> list[tuple[int, Path]]:
-    """Complete sealed base-image stores of a key, newest first."""
+def sealed_generations(directory: Path, flavour: str | None = None) -> list[tuple[int, Path]]:
+    """Complete sealed base-image stores of a key, newest first.
+
+    Args:
+        directory: The key's.
+        flavour: Only those that a pod of this flavour made.
+    """
     home = directory / "sealed"
     if not home.is_dir():
         return []
-    found = [(int(e.name), Path(e.path) / "storage") for e in os.scandir(home) if e.name.isdigit()]
-    return sorted(found, reverse=True)
+    found = [(int(e.name), Path(e.path)) for e in os.scandir(home) if e.name.isdigit()]
+    return [(n, p / "storage") for n, p in sorted(found, reverse=True) if flavour in (None, sealed_flavour(p))]
+
+
+def sealed_flavour(generation: Path) -> str:
+    """Which pods can use a generation; ``root`` for one from before this was written down."""
+    try:
+        return (generation / "flavour").read_text(encoding="ascii").strip()
+    except OSError:
+        return "root"
 
 
 def boot_id() -> str:

@@ -47,11 +47,11 @@ def try_lock(path: Path) -> int | None:
     """Take the exclusive lock of a store without waiting.
 
     Returns:
-        The descriptor that holds it, or None when another has it or removed the store meanwhile.
+        The descriptor that holds it, or None when another has it, it is another user's, or the store was removed.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -78,6 +78,9 @@ def _verify(root: Path) -> Report:
     except DataError as error:
         report.damage.append(Damage("store", str(root), error.what))
         return report
+    except PermissionError as error:
+        report.unproven.append(Damage("store", str(root), f"{error.strerror}: it belongs to another user"))
+        return report
     for content in contents:
         users: dict[str, list[str]] = {}
         for image in content.images.values():

@@ -17,6 +17,7 @@ from podman_agent.store import layout
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import remove
 from podman_agent.store.merge import merge
+from podman_agent.store.settings import flavour
 from podman_agent.store.verify import verify
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str,
         The generation's number and how many images it has.
 
     Raises:
-        EngineMissingError: There is no buildah.
+        EngineMissingError: There is no buildah, or no podman.
         EngineError: An image cannot be pulled.
         MismatchError: What was pulled does not have its digests.
     """
@@ -56,8 +57,9 @@ def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str,
 def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
     for leftover in home.glob(".new-*"):
         remove(leftover)
-    generations = layout.sealed_generations(home.parent)
-    number = generations[0][0] + 1 if generations else 1
+    ours = flavour(driver=env.get("PODMAN_AGENT_STORAGE_DRIVER", ""))
+    generations = layout.sealed_generations(home.parent, ours)
+    number = max((n for n, _ in layout.sealed_generations(home.parent)), default=0) + 1
     new = home / f".new-{layout.token()}"
     storage = new / "storage"
     storage.mkdir(parents=True)
@@ -66,8 +68,9 @@ def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str]) 
             merge(generations[0][1], storage, new / "tmp", budget=3600)
         _pull(storage, images, env)
         _prove(storage)
-        for name in ("tmp", "runroot"):
-            remove(new / name)
+        for path in (new / "tmp", new / "runroot", storage / "db.sql"):
+            remove(path)
+        (new / "flavour").write_text(ours, encoding="ascii")
         new.rename(home / str(number))
     except BaseException:
         remove(new)
@@ -83,10 +86,14 @@ def _prove(storage: Path) -> None:
 
 
 def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str]) -> None:
-    """Pull with buildah: it knows short names, mirrors and logins, and records no paths."""
-    driver = "vfs" if (storage / "vfs-layers").is_dir() else env.get("STORAGE_DRIVER", "overlay")
+    """Pull with the driver of this pod's plan; the engine knows short names, mirrors and logins.
+
+    Buildah records no paths, but asks /etc/passwd for its user, which an arbitrary uid has no line in.
+    """
+    engine = "podman" if os.geteuid() else "buildah"
     with tempfile.TemporaryDirectory(prefix="podman-agent-warm-") as runroot:
-        argv = ["buildah", "--root", str(storage), "--runroot", runroot, "--storage-driver", driver]
+        # no --storage-driver: it would drop the options that storage.conf has for it
+        argv = [engine, "--root", str(storage), "--runroot", runroot]
         for image in images:
             try:
                 done = subprocess.run(
@@ -99,7 +106,7 @@ def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str]) -> None:
                 )
             except FileNotFoundError as error:
                 what = "cannot warm the cache"
-                raise EngineMissingError(what, "there is no buildah", "install it") from error
+                raise EngineMissingError(what, f"there is no {engine}", "install it") from error
             if done.returncode:
                 what = f"cannot pull {image}"
                 last = (done.stderr.strip().splitlines() or [""])[-1]
