@@ -108,13 +108,12 @@ def pod(kind: str, volume: Path, image: str, **env: str) -> Iterator[Agent]:
         agent.kill()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["user-1000", "one-id", "vfs"])
 def test_a_cache_without_privilege_is_claimed_warm_and_freed(kind: str, volume: Path, image: str) -> None:
     with pod(kind, volume, image) as first:
         assert first.store.startswith("default/0: ")
         first.build()
-        if kind != "no-namespaces":
-            first.sh(f"docker run -d {image} sleep 1000")
+        first.sh(f"docker run -d {image} sleep 1000")
         with pod(kind, volume, image) as second:
             assert "2 images by hard links" in second.store
             second.build("--pull=never")
@@ -145,12 +144,11 @@ def test_pods_of_all_kinds_share_a_volume_but_no_store(volume: Path, image: str)
     for kind in KINDS:
         with pod(kind, volume, image) as again:
             assert again.store.startswith(f"{found[again.flavour]}: ")
-            again.build("--pull=never")
             assert "default/" in again.sh("podman-agent cache ls")
             again.sh(f"podman-agent cache verify {found[again.flavour]}; podman-agent gc")
 
 
-@pytest.mark.parametrize("kind", ["user-1000", "one-id", "vfs"])
+@pytest.mark.parametrize("kind", ["one-id", "vfs"])
 def test_a_warmed_image_is_for_its_kind_of_pod(kind: str, volume: Path, image: str) -> None:
     with pod(kind, volume, image) as warming:
         assert "default/sealed/1: 1 images" in warming.sh(f"podman-agent cache warm {image}")
