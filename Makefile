@@ -8,7 +8,8 @@ demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
 
 test: $(VENV)/ready  ## everything; installs what this machine lacks, saying what
-	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps
+	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps \
+		containerd qemu
 	$(PYTHON) tools/image.py
 	$(IN_VENV) -m pytest
 
@@ -37,6 +38,8 @@ soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one ca
 	$(IN_VENV) tests/soak/kill.py --kills 60 --mode plain --work .cache/soak/plain
 	$(IN_VENV) tests/soak/together.py --mode claim --against private --work .cache/soak/turns
 	$(IN_VENV) tests/soak/together.py --mode plain --work .cache/soak/plain
+	$(PYTHON) tools/vm.py '.venv/bin/python -m pytest -p no:cacheprovider tests/pods/on_cgroup_v2.py \
+		tests/pods/test_shapes.py -k "not xfs and not btrfs and not tmpfs"'
 
 docs: $(VENV)/ready  ## the API reference
 	$(VENV)/bin/pip install --quiet --editable '.[docs]'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import outer
@@ -9,7 +11,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 PODS = outer.ROOT / "jenkins/pods"
 
@@ -52,8 +53,9 @@ def registry(disk: Path) -> Iterator[outer.Registry]:
 @pytest.fixture
 def volume(disk: Path, request: pytest.FixtureRequest) -> Path:
     """An empty directory for one test's /var/lib/containers."""
-    path = disk / "volumes" / request.node.name.replace("/", "_")[:60]
-    path.mkdir(parents=True)
+    (disk / "volumes").mkdir(exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=request.node.name.replace("/", "_")[:40], dir=disk / "volumes"))
+    path.chmod(0o755)
     return path
 
 

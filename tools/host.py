@@ -26,6 +26,7 @@ class Need(NamedTuple):
 # runc for hosts with hybrid cgroups (crun refuses those), uid-map tools for user namespaces.
 NEEDS: dict[str, Need] = {
     "busybox": Need("busybox", ("busybox-static",), ("busybox",)),
+    "containerd": Need("ctr", ("containerd", "runc"), ("containerd", "runc")),
     "debian-archive-keyring": Need(
         "/usr/share/keyrings/debian-archive-keyring.gpg",
         ("debian-archive-keyring",),
@@ -46,6 +47,9 @@ NEEDS: dict[str, Need] = {
     ),
     "procps": Need("pgrep", ("procps",), ("procps-ng",)),
     "python3-venv": Need("module:ensurepip", ("python3-venv",), ("python3",)),
+    "qemu": Need(
+        "qemu-system-x86_64", ("qemu-system-x86", "seabios"), ("qemu-system-x86-core", "virtiofsd", "seabios")
+    ),
     "runc": Need("runc", ("runc",), ("runc",)),
     "shellcheck": Need("shellcheck", ("shellcheck",), ("ShellCheck",)),
     "skopeo": Need("skopeo", ("skopeo",), ("skopeo",)),

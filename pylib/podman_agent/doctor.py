@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from podman_agent.plan import USERNS_FIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from podman_agent.deep import Trial
     from podman_agent.facts import Facts
     from podman_agent.plan import Plan
 
 FINE, DEGRADED, BROKEN = 0, 1, 2
+VERDICTS = ("fine", "degraded", "cannot build")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,16 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     return tuple(found)
 
 
-def verdict(advice: tuple[Advice, ...]) -> int:
-    """Exit code of doctor: 0 fine, 1 degraded."""
+def verdict(advice: tuple[Advice, ...], trials: Iterable[Trial] = ()) -> int:
+    """Exit code of doctor.
+
+    Args:
+        advice: What would be better.
+        trials: What was tried, if anything was.
+
+    Returns:
+        0 fine, 1 degraded, 2 cannot build.
+    """
+    if any(trial.error and trial.needed for trial in trials):
+        return BROKEN
     return DEGRADED if advice else FINE

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _PODMAN = "https://github.com/containers/podman/issues/"
 _BUILDAH = "https://github.com/containers/buildah/issues/"
@@ -304,7 +304,7 @@ def explain(lines: Iterable[str]) -> Iterator[tuple[str, Explanation]]:
 _OWN = re.compile(r"(time=\"[^\"]*\" level=(warning|error|fatal) |(Error|error running \w+|crun|runc)\b)")
 
 
-def cure(said: str) -> str:
+def cure(said: str, where_full: Callable[..., str]) -> str:
     """Say in one line what podman's failure means in this pod.
 
     Only podman's own words count, not those of a build step that printed some log; but a full disk is named whoever
@@ -312,6 +312,8 @@ def cure(said: str) -> str:
 
     Args:
         said: The end of what it wrote to stderr.
+        where_full: Called for a full disk with the lines that say so, and ``sure`` when they are podman's;
+            gives the line, or nothing where nothing is full (`podman_agent.store.space.advice`).
 
     Returns:
         Cause, cure and source, or nothing where none is known.
@@ -324,6 +326,5 @@ def cure(said: str) -> str:
     for _, known in explain(own):
         if known is not DISK_FULL:
             return f"{known.cause}; {known.cure} ({known.source})"
-    if any(_COMPILED[RULES.index(DISK_FULL)][0].search(line) for line in lines):
-        return f"{DISK_FULL.cause}; {DISK_FULL.cure}"
-    return ""
+    full = [line for line in lines if re.search(DISK_FULL.pattern, line)]
+    return where_full("\n".join(full), sure=any(line in own for line in full)) if full else ""

@@ -67,6 +67,7 @@ class Facts:
     pid_max: int = 4194304
     cgroup: str = "none"  # v1, v2, hybrid, none
     cgroup_writable: bool = False
+    cgroup_node: bool = False  # /sys/fs/cgroup is the whole node's, not this container's part of it
     systemd: bool = False
     volume: str = str(VOLUME)
     volume_mounted: bool = False
@@ -86,6 +87,8 @@ class Facts:
     chroot: str = ""
     set_hostname: str = ""
     fuse_device: bool = False
+    tun: bool = False
+    journal: bool = False
     shm_bytes: int = 67108864
     kernel: str = ""
     podman: str = ""
@@ -295,6 +298,8 @@ def read(
         pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
         cgroup=version,
         cgroup_writable=writable,
+        # every cgroup but the root of the hierarchy has a type
+        cgroup_node=version == "v2" and not Path("/sys/fs/cgroup/cgroup.type").exists(),
         systemd=_systemd(),
         volume=str(volume),
         volume_mounted=os.path.ismount(volume),
@@ -314,6 +319,8 @@ def read(
         chroot=user_namespace or trials.chroot(userns=not rootful),
         set_hostname=user_namespace or trials.set_hostname(userns=not rootful),
         fuse_device=trials.open_device("/dev/fuse"),
+        tun=trials.open_device("/dev/net/tun"),
+        journal=Path("/run/systemd/journal/socket").exists(),
         shm_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         kernel=os.uname().release,
         podman=programs.get("podman", ""),

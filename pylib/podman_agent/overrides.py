@@ -27,6 +27,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "VOLUME": ANY,  # where the cache volume is mounted
     "GRAPHROOT": ANY,  # a graphroot of the caller's own: no store is claimed
     "CACHE_KEY": ANY,
+    "CACHE_BUDGET": ANY,  # what the stores of a key may add up to, such as 40G
     "CACHE_STORES": ANY,  # how many stores a key may have
     "CACHE_WAIT": ANY,  # seconds to wait for a store when all are taken
     "CACHE_LOCKS": ("auto", "trust", "never"),  # whether locks on the volume hold across nodes

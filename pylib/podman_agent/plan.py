@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
 from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
+from podman_agent.rules import Reason, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,18 +39,8 @@ WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull"
 WATCHED_RUNS = ("container", "create", "run", "start")
 CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
 SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
+SOURCE_CGROUPS = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/2254-cgroup-v2"
 SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why one choice was made: what doctor prints."""
-
-    choice: str
-    value: str
-    why: str
-    source: str
-    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +79,16 @@ class Plan:
         """The plan as a JSON object."""
         return json.dumps(asdict(self), indent=1)
 
-
-class _Rules:
-    """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
-
-    def __init__(self, overrides: Mapping[str, str]) -> None:
-        self.overrides = overrides
-        self.reasons: list[Reason] = []
-
-    def choose(self, name: str, value: str, why: str, source: str) -> str:
-        forced = self.overrides.get(name)
-        if forced is not None:
-            why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
-            value = forced
-        self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
-        return value
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read a plan that `to_json` wrote."""
+        loaded = json.loads(text)
+        loaded = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
+        loaded["reasons"] = tuple(Reason(**reason) for reason in loaded["reasons"])
+        return cls(**loaded | {"mirrors": tuple((registry, mirror) for registry, mirror in loaded["mirrors"])})
 
 
-def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
+def _storage(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, str]:
     """Choose the storage driver and, for overlay, the mount program."""
     native = facts.overlay if facts.privileged else facts.overlay_userns
     fuse = facts.programs.get("fuse-overlayfs", "") if facts.fuse_device else ""
@@ -139,7 +122,7 @@ def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
     return driver, fuse if native else ""
 
 
-def _runtime(facts: Facts, rules: _Rules, id_mode: str) -> str:
+def _runtime(facts: Facts, rules: Rules, id_mode: str) -> str:
     if id_mode == "none":
         why = "no namespace can be made here, so build steps only chroot"
         if rules.overrides.get("RUNTIME"):
@@ -158,7 +141,7 @@ def _runtime(facts: Facts, rules: _Rules, id_mode: str) -> str:
     return chosen
 
 
-def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
+def _cgroups(facts: Facts, rules: Rules, runtime: str) -> str:
     if facts.cgroup == "none" or not facts.cgroup_writable:
         value = "disabled"
         why = f"no child cgroup can be made here (cgroup version: {facts.cgroup})"
@@ -168,14 +151,13 @@ def _cgroups(facts: Facts, rules: _Rules, runtime: str) -> str:
         value, why = "disabled", "crun refuses a node with hybrid cgroups"
     else:
         value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
-    chosen = rules.choose("CGROUPS", value, why, SOURCE_TOP)
-    if chosen == "enabled" and (facts.cgroup == "none" or not facts.cgroup_writable):
-        what = f"{PREFIX}CGROUPS=enabled cannot be had in this pod"
-        raise PodRefusalError(what, why, "set securityContext.privileged: true")
-    return chosen
+        if facts.cgroup_node:
+            # podman 5.4 takes a parent cgroup from its command line alone
+            why += "; it is the node's own, so containers and build steps are outside this pod's memory and cpu limits"
+    return rules.choose("CGROUPS", value, why, SOURCE_CGROUPS if facts.cgroup_node else SOURCE_TOP)
 
 
-def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
+def _ulimits(facts: Facts, rules: Rules) -> tuple[str, ...]:
     if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
         why = "CAP_SYS_RESOURCE lets podman raise limits itself"
         rules.reasons.append(
@@ -195,7 +177,7 @@ def _ulimits(facts: Facts, rules: _Rules) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def _id_mode(facts: Facts, rules: _Rules) -> str:
+def _id_mode(facts: Facts, rules: Rules) -> str:
     """Choose what podman may do with user ids, which is what tells the pod shapes apart.
 
     Raises:
@@ -230,7 +212,7 @@ def _id_mode(facts: Facts, rules: _Rules) -> str:
     return mode
 
 
-def _isolation(facts: Facts, rules: _Rules, id_mode: str) -> str:
+def _isolation(facts: Facts, rules: Rules, id_mode: str) -> str:
     if id_mode == "none":
         value, why = "oci", "the runtime that only chroots is reached by OCI isolation"
     elif id_mode == "single":
@@ -248,7 +230,7 @@ def _isolation(facts: Facts, rules: _Rules, id_mode: str) -> str:
     return chosen
 
 
-def _volumes(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, ...]:
+def _volumes(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, ...]:
     """Bind the pod's /proc where no fresh one can be mounted: it makes containers run in unprivileged pods."""
     if facts.privileged or id_mode == "none" or not facts.mount_proc:
         return ()
@@ -277,10 +259,10 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
     if facts.graphroot_error:
         what = f"cannot write in the graphroot {facts.graphroot}"
         raise VolumeError(what, facts.graphroot_error, _volume_fix(facts))
-    rules = _Rules(overrides)
+    rules = Rules(facts, overrides)
     if facts.store:
         rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
-    id_mode = _id_mode(facts, rules)
+    id_mode = rules.id_mode = _id_mode(facts, rules)
     driver, mount_program = _storage(facts, rules, id_mode)
     runtime = _runtime(facts, rules, id_mode)
     cgroups = _cgroups(facts, rules, runtime)
@@ -346,7 +328,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
     )
 
 
-def _uts(facts: Facts, rules: _Rules, id_mode: str) -> str:
+def _uts(facts: Facts, rules: Rules, id_mode: str) -> str:
     if id_mode == "none" or not facts.set_hostname:
         return "private"
     why = f"no container may name itself here ({facts.set_hostname}): each has the pod's host name"
@@ -354,7 +336,7 @@ def _uts(facts: Facts, rules: _Rules, id_mode: str) -> str:
     return "host"
 
 
-def _watched(rules: _Rules, id_mode: str) -> tuple[str, ...]:
+def _watched(rules: Rules, id_mode: str) -> tuple[str, ...]:
     """Choose the verbs that the shim stays behind of, to name the cure when podman fails.
 
     A parent costs 1.1 ms more than exec, and cannot pass SIGKILL on (bench/README.md).
@@ -369,7 +351,7 @@ def _watched(rules: _Rules, id_mode: str) -> tuple[str, ...]:
     return verbs
 
 
-def _lock_type(facts: Facts, rules: _Rules) -> str:
+def _lock_type(facts: Facts, rules: Rules) -> str:
     if facts.shm_bytes >= SHM_FOR_LOCKS:
         return ""
     why = f"/dev/shm has {facts.shm_bytes} bytes, too few for podman's locks"

@@ -183,11 +183,15 @@ def overlay(directory: Path, *, userns: bool) -> str:
         for path in (lower, upper, work, merged):
             path.mkdir()
         (lower / "old").write_text("old")
+        (lower / "directory").mkdir()
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         _mount("overlay", str(merged), "overlay", 0, options + (",userxattr" if userns else ""))
         try:
             (merged / "new").write_text("new")
             (merged / "old").rename(merged / "renamed")
+            # an opaque directory is an extended attribute, which tmpfs has for users from Linux 6.6 only
+            (merged / "directory").rmdir()
+            (merged / "directory").mkdir()
         finally:
             _check(_libc().umount2(str(merged).encode(), MNT_DETACH), "umount")
             # the kernel makes it with mode 0, which only capabilities can delete

@@ -146,7 +146,12 @@ def _read_back(start: int) -> bytes:
 def _name_the_cure(said: bytes) -> None:
     from podman_agent.explain import cure
 
-    if text := cure(said.decode(errors="replace")):
+    def where_full(words: str, *, sure: bool) -> str:
+        from podman_agent.store.space import advice
+
+        return advice(words, sure=sure)
+
+    if text := cure(said.decode(errors="replace"), where_full):
         _write(f"podman-agent: {text}\n".encode())
 
 

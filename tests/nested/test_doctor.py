@@ -19,10 +19,16 @@ def test_a_privileged_pod_with_a_volume_is_fine(pod: Callable[..., outer.Pod]) -
     """With a trial build; no colour in a log."""
     with pod() as agent:
         done = agent.sh("podman-agent doctor --deep")
-        report = json.loads(agent.sh("podman-agent doctor --json").stdout)
+        report = json.loads(agent.sh("podman-agent doctor --json --deep").stdout)
+        assert agent.sh("podman images -aq").stdout == ""
     assert done.stdout.endswith("\nfine\n")
     assert "\033" not in done.stdout
-    assert (report["verdict"], report["trial"]) == ("fine", "")
+    assert report["verdict"] == "fine"
+    assert {trial["name"]: trial["error"] for trial in report["trials"]} == {
+        "overlay mount on /var/lib/containers/podman-agent/default/0/storage": "",
+        "fresh /proc": "",
+        "build with a RUN step": "",
+    }
     assert report["plan"]["storage_driver"] == "overlay"
 
 
@@ -51,3 +57,20 @@ def test_explain_names_the_cause_of_a_failed_builds_log(pod: Callable[..., outer
         told = agent.sh("cat > /tmp/log; podman-agent explain < /tmp/log", stdin=f"STEP 1\n{error}\n").stdout
         assert agent.sh(f'podman-agent explain "{error}"').stdout.strip() in told
     assert "/var/lib/containers" in told
+
+
+def test_a_build_that_fails_is_exit_2_with_podmans_words(pod: Callable[..., outer.Pod]) -> None:
+    """Though the plan was fine when it was made."""
+    with pod() as agent:
+        agent.sh("podman-agent plan; chmod a-x $(command -v crun)")
+        done = agent.sh("podman-agent doctor --deep", check=False)
+    assert done.returncode == 2
+    assert "trial: build with a RUN step: Error: " in done.stdout
+    assert done.stdout.endswith("\ncannot build\n")
+
+
+def test_a_terminal_gets_colour(pod: Callable[..., outer.Pod]) -> None:
+    """Only there."""
+    with pod() as agent:
+        said = agent.sh("script -qec 'podman-agent doctor' /dev/null").stdout
+    assert "\033[32mfine\033[0m" in said

@@ -83,7 +83,7 @@ SHAPES = {
         _UNPRIVILEGED,
     ),
     "runtime-default": Shape(
-        "seccompProfile: RuntimeDefault (its refusals, simulated), volume",
+        "seccompProfile: RuntimeDefault, volume",
         (*capabilities(*DEFAULT), f"--security-opt=seccomp={SECCOMP / 'containerd-default.json'}"),
         ("vfs", "oci", "podman-agent-chroot", "disabled", "none"),
         run=False,

@@ -80,5 +80,7 @@ def cost(layers: int, *, killed: bool) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    rows = {f"{n} layers, {'killed' if k else 'clean'}": cost(n, killed=k) for n in (10, 200) for k in (False, True)}
+    rows = {
+        f"{n} layers, {'killed' if k else 'clean'}": cost(n, killed=k) for n in (10, 200, 1000) for k in (False, True)
+    }
     print(json.dumps(rows, indent=1))

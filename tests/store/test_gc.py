@@ -197,3 +197,23 @@ def test_the_command_lists_collects_verifies_and_removes(volume: Volume, capsys:
     assert command(capsys, "cache", "rm", "--all", *at)[0] == 0
     assert not exists(volume, "default/0")
     assert State.read(volume.root / HOME / "default/0/state.json") == State()
+
+
+def test_a_large_blob_info_cache_goes_when_no_pod_is_there(volume: Volume) -> None:
+    ours, _ = stocked(volume, "a")
+    cache = volume.root / "cache/blob-info-cache-v1.sqlite"
+    cache.parent.mkdir()
+    cache.write_bytes(bytes(gc.BLOB_INFO_KEPT))
+    assert gc.collect(volume.root, gc.Policy())[-1].skipped == "in use by a pod"
+    assert cache.exists()
+    volume.kill(ours)
+    assert gc.collect(volume.root, gc.Policy())[-1].freed >= gc.BLOB_INFO_KEPT
+    assert not cache.exists()
+
+
+def test_a_small_blob_info_cache_stays(volume: Volume) -> None:
+    cache = volume.root / "cache/blob-info-cache-v1.sqlite"
+    cache.parent.mkdir()
+    cache.write_bytes(bytes(4096))
+    assert gc.collect(volume.root, gc.Policy()) == []
+    assert cache.exists()

@@ -27,7 +27,13 @@ EXPECTED = {
     "outer-hybrid-host": ("overlay", "", "oci", "runc", "enabled", True),
     "privileged-volume": ("overlay", "", "oci", "crun", "enabled", True),
     "privileged-no-volume": ("overlay", FUSE, "oci", "crun", "enabled", True),
-    "privileged-cgroup-v2-composed": ("overlay", "", "oci", "crun", "enabled", True),
+    "privileged-cgroup-v2": ("overlay", "", "oci", "crun", "enabled", True),
+    "privileged-cgroup-v2-host": ("overlay", "", "oci", "crun", "enabled", True),
+    "least-capabilities-cgroup-v2": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-1000-cgroup-v2": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-namespace-cgroup-v2": ("overlay", "", "chroot", "crun", "disabled", True),
+    "runtime-default-cgroup-v2": ("vfs", "", "oci", "podman-agent-chroot", "disabled", False),
+    "default-tmpfs-linux-6.1": ("vfs", "", "chroot", "crun", "disabled", True),
     "privileged-sys-resource-composed": ("overlay", "", "oci", "crun", "enabled", True),
     "default-volume": ("overlay", "", "chroot", "crun", "disabled", True),
     "default-no-volume": ("vfs", "", "chroot", "crun", "disabled", True),
@@ -252,6 +258,16 @@ def test_a_pod_that_may_neither_unshare_nor_chroot_is_refused_in_one_line() -> N
     """RuntimeDefault with all capabilities dropped, or as another user."""
     with pytest.raises(PodRefusalError, match=r"neither build nor run.*seccompProfile"):
         decide(replace(facts("runtime-default"), capabilities=()), {})
+
+
+def test_a_pod_in_the_nodes_cgroup_namespace_is_told_what_its_limits_miss() -> None:
+    """A privileged pod of containerd's on cgroup v2: podman makes its cgroups at the node's root."""
+
+    def why(pod: str) -> str:
+        return next(r.why for r in decide(facts(pod), {}).reasons if r.choice == "cgroups")
+
+    assert "outside this pod's memory and cpu limits" in why("privileged-cgroup-v2-host")
+    assert "outside" not in why("privileged-cgroup-v2")
 
 
 def test_cgroups_cannot_be_forced_where_none_can_be_made() -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import shim
 from podman_agent.errors import UsageError, VolumeError
-from podman_agent.store import gc, layout
+from podman_agent.store import claims, gc, layout, own
 from podman_agent.store.settings import number_from
 
 if TYPE_CHECKING:
     import argparse
 
 DEFAULT_VOLUME = "/var/lib/containers"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)([smhd])")
 
 
@@ -43,12 +44,11 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: The text is no size.
     """
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
+    size = layout.size_from(text)
+    if size is None:
         what = f"{text!r} is not a size"
         raise UsageError(what, fix="write 40G, 500Mi or a number of bytes")
-    base = 1024 if match[3] else 1000
-    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+    return size
 
 
 def parse_age(text: str) -> float:
@@ -64,6 +64,18 @@ def parse_age(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+def _collect_own(volume: Path, policy: gc.Policy, outcomes: list[gc.Outcome]) -> None:
+    """The stores that this very container holds, which the engine has to be asked about."""
+    podman = shutil.which("podman")
+    if not podman:
+        return
+    held = {name for place in shim.state_directories() for name in claims.held(Path(place)).values()}
+    by_name = {outcome.store: outcome for outcome in outcomes}
+    for store in layout.all_stores(volume):
+        if store.name in held and store.name in by_name:
+            own.collect(store, policy, by_name[store.name], podman)
+
+
 def run(args: argparse.Namespace) -> int:
     """Collect, and say what was freed."""
     policy = gc.Policy(
@@ -73,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         outcomes = gc.collect(args.volume, policy, args.key)
+        _collect_own(args.volume, policy, outcomes)
     except OSError as error:
         what = f"cannot collect garbage on {args.volume}"
         raise VolumeError(what, error.strerror or "", "run it as the user that owns the stores") from error

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from podman_agent import state
+from podman_agent.commands import reasons
 
 if TYPE_CHECKING:
     import argparse
@@ -24,10 +25,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json or args.facts:
         print(text)
         return 0
-    reasons = json.loads(text)["reasons"]
-    width = max(len(reason["choice"]) for reason in reasons)
-    for reason in reasons:
-        mark = " (forced)" if reason["forced"] else ""
-        print(f"{reason['choice']:<{width}}  {reason['value']}{mark}: {reason['why']}")
-        print(f"{'':<{width}}  {reason['source']}")
+    print(*reasons.lines(json.loads(text)["reasons"]), sep="\n")
     return 0

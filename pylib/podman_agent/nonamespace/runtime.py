@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _PR_SET_NO_NEW_PRIVS = 38
 _DEFAULT_ROOT = "/run/podman-agent/nonamespace"
+_ROUNDS = 1000
+# environment variable: the pid and start time of the `supervise` a step belongs to
+SUPERVISOR = "NONAMESPACE_SUPERVISOR"
 
 
 class RuntimeFailure(Exception):  # noqa: N818 - the engine reads only its text
@@ -76,7 +79,7 @@ class Container:
         return "created" if self.fifo.exists() else "running"
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """Start time in clock ticks: with the pid it names one process for ever (proc_pid_stat(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
@@ -89,13 +92,14 @@ def create(args: argparse.Namespace) -> None:
     container.directory.mkdir(parents=True)
     try:
         os.mkfifo(container.fifo, 0o600)
-        container.save(id=args.id, bundle=str(args.bundle), rootfs=str(rootfs))
+        owner = os.environ.get(SUPERVISOR, "")
+        container.save(id=args.id, bundle=str(args.bundle), rootfs=str(rootfs), supervisor=owner)
         undo = filesystem.Overlay(rootfs, container.directory / "undo")
         undo.apply(spec.get("mounts", []))
         gate = os.open(container.fifo, os.O_RDWR)  # a reader that is there before `start` can come
         pid = _spawn(spec["process"], rootfs, args, lambda: os.read(gate, 1))
         os.close(gate)
-        container.save(pid=pid, started=_started(pid))
+        container.save(pid=pid, started=started(pid))
     except BaseException:
         filesystem.Overlay(rootfs, container.directory / "undo").revert()
         shutil.rmtree(container.directory)
@@ -119,7 +123,8 @@ def exec_(args: argparse.Namespace) -> int:
     pid = _spawn(process, rootfs, args, lambda: None)
     if args.detach:
         return 0
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def state(args: argparse.Namespace) -> None:
@@ -162,11 +167,30 @@ def delete(args: argparse.Namespace) -> None:
     rootfs = Path(data["rootfs"])
     if "pid" in data and container.status() == "created":
         os.kill(data["pid"], signal.SIGKILL)
-    for pid in filesystem.processes_in(rootfs):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    for _ in range(_ROUNDS):  # what one forks meanwhile is found in the next
+        if not (left := filesystem.processes_in(rootfs)):
+            break
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     filesystem.Overlay(rootfs, container.directory / "undo").revert()
     shutil.rmtree(container.directory)
+
+
+def end_steps(supervisor: str, root: Path = Path(_DEFAULT_ROOT)) -> None:
+    """End the steps that a supervisor's podman left behind, as it does when a signal ends it.
+
+    Args:
+        supervisor: What `SUPERVISOR` was for them.
+        root: Directory of the records.
+    """
+    if not root.is_dir():
+        return
+    for directory in root.iterdir():
+        # one that another podman's runtime takes away, or has not written yet, is not ours
+        with contextlib.suppress(RuntimeFailure, OSError):
+            if Container(root, directory.name).load().get("supervisor") == supervisor:
+                delete(argparse.Namespace(root=root, id=directory.name, force=True))
 
 
 def _spawn(process: dict[str, Any], rootfs: Path, args: argparse.Namespace, wait: Callable[[], object]) -> int:

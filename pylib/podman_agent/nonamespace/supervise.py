@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent import facts, shim
 from podman_agent.errors import PodRefusalError
+from podman_agent.nonamespace import runtime
 from podman_agent.plan import USERNS_FIX
 
 if TYPE_CHECKING:
@@ -206,9 +207,12 @@ def run(argv: list[str]) -> int:
     if platform.machine() not in _ARCH:
         what = "no build without namespaces on this machine type"
         raise PodRefusalError(what, platform.machine())
+    # the start time too, because a pid is used again
+    supervisor = f"{os.getpid()}:{runtime.started(os.getpid())}"
     child = os.fork()
     if child == 0:
         try:
+            os.environ[runtime.SUPERVISOR] = supervisor
             _ptrace(_TRACEME, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
             os.execv(argv[0], ["podman", *argv[1:]])  # noqa: S606
@@ -219,7 +223,10 @@ def run(argv: list[str]) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, lambda received, _: os.kill(child, received))
     _ptrace(_CONT, child)
-    return _Tracer(child).loop()
+    try:
+        return _Tracer(child).loop()
+    finally:
+        runtime.end_steps(supervisor)
 
 
 def main() -> int:

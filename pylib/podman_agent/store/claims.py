@@ -267,6 +267,7 @@ class _Claimer:
         state, now, boot = store.state, layout.now(), layout.boot_id()
         crashed = bool(state.boot) and state.boot != boot
         swept = _repair(store, now, crashed=crashed)
+        rubbish = self._keep_budget(store)
         self._add_sealed(store, state)
         store.tmp.mkdir(exist_ok=True)
         store.graphroot.mkdir(exist_ok=True)
@@ -277,7 +278,7 @@ class _Claimer:
         state.flavour = self.settings.flavour
         store.save(state)
         fifo = self.record.with_suffix(".alive")
-        locks.hold(fd, fifo, [store.trash] if store.trash.exists() else [])
+        locks.hold(fd, fifo, [*rubbish, *([store.trash] if store.trash.exists() else [])])
         value: dict[str, Any] = {
             "volume": str(self.volume),
             "graphroot": str(store.graphroot),
@@ -298,6 +299,17 @@ class _Claimer:
             store=store.name,
             alive=str(fifo),
         )
+
+    def _keep_budget(self, store: Store) -> list[Path]:
+        """Bring the key under its budget while nothing runs on this store; what remains to be deleted."""
+        if self.settings.budget is None:
+            return []
+        from podman_agent.store.budget import keep_within  # noqa: PLC0415 - rarely set
+
+        done, rubbish = keep_within(self.directory, store, self.settings.budget)
+        if done:
+            self.notes.append(done)
+        return rubbish
 
     def _add_sealed(self, store: Store, state: layout.State) -> None:
         """Bring base images that were sealed since the store's last claim."""

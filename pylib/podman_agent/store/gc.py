@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from podman_agent.store.layout import Store
 
 DEFAULT_AGE = 14 * 86400.0
+BLOB_INFO_KEPT = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,30 @@ def collect(volume: Path, policy: Policy, key: str | None = None) -> list[Outcom
         directory = volume / layout.HOME / name
         if directory.is_dir():
             outcomes += _collect_key(directory, policy)
-    return outcomes
+    return [*outcomes, *_blob_info(volume)]
+
+
+def _blob_info(volume: Path) -> list[Outcome]:
+    """Take away podman's memory of the digests it has moved, once it is large and no pod is there that uses it.
+
+    Podman makes it anew and ignores its errors; without it a push may send a layer that another repository of the
+    same registry has (https://github.com/containers/image/blob/v5.34.3/pkg/blobinfocache/default.go).
+    """
+    caches = [path for path in (volume / "cache").glob("blob-info-cache-v1.*") if path.is_file()]
+    size = sum(path.stat().st_blocks * 512 for path in caches)
+    if size < BLOB_INFO_KEPT:
+        return []
+    outcome = Outcome("blob-info cache")
+    with contextlib.ExitStack() as held:
+        stores = layout.all_stores(volume)
+        if not all(held.enter_context(locks.locked(store.lock)) for store in stores):
+            outcome.skipped = "in use by a pod"
+            return [outcome]
+        for path in caches:
+            layout.remove(path)
+    outcome.done.append("removed")
+    outcome.freed = size
+    return [outcome]
 
 
 def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
@@ -110,7 +134,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome) -> None:
         surplus = store.number is not None and store.number >= policy.limit
         if surplus or unused > policy.age:
             why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
-            aside = _set_aside(store)
+            aside = set_aside(store)
         else:
             aside = None
             _tidy(store, now - policy.age, outcome)
@@ -161,13 +185,13 @@ def remove_store(store: Store) -> Outcome:
         if not free:
             outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
             return outcome
-        aside = _set_aside(store)
+        aside = set_aside(store)
     _free(aside, outcome)
     outcome.done.append("store removed")
     return outcome
 
 
-def _set_aside(store: Store) -> Path:
+def set_aside(store: Store) -> Path:
     """Take a store out of its key under its lock; an adopted one loses what is in its place."""
     if store.adopted:
         store.discard_storage()
@@ -177,7 +201,7 @@ def _set_aside(store: Store) -> Path:
 
 
 def _remove_store(store: Store, outcome: Outcome, why: str) -> None:
-    _free(_set_aside(store), outcome)
+    _free(set_aside(store), outcome)
     outcome.done.append(f"store removed, {why}")
 
 
@@ -231,7 +255,7 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
             if not free:
                 outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
                 return
-            victims = _oldest_images(store, over)
+            victims = oldest_images(store, over)
             for content, images in victims:
                 drop_images(store, content, [i["id"] for i in images])
                 outcome.done.append("over budget: " + ", ".join(label(i) for i in images))
@@ -239,7 +263,7 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
         over = usage([directory]) - budget if victims else 0
 
 
-def _oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]:
+def oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]:
     """Images on which no other stands, until their own layers add up to about `size`."""
     for content in Content.all(store.graphroot):
         below = {

@@ -23,6 +23,7 @@ HOME = "podman-agent"
 DEFAULT_KEY = "default"
 FOREIGN = "another user's"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _STORE_NAME = re.compile(r"[0-9]{1,6}|pod-[A-Za-z0-9._-]{1,253}")
 
 
@@ -304,6 +305,15 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def size_from(text: str) -> int | None:
+    """Bytes of ``40G`` (decimal) or ``500Mi`` (binary); None when the text is no size."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        return None
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
 
 
 def now() -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent import ids, trials
 from podman_agent.errors import ConfigError
+from podman_agent.store import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ class Settings:
     job: str
     owner: str
     flavour: str
+    budget: int | None = None  # bytes the stores of the key may add up to
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Settings:
@@ -42,7 +44,12 @@ class Settings:
         if lock_setting not in ("auto", "trust", "never"):
             what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
             raise ConfigError(what)
+        budget = env.get("PODMAN_AGENT_CACHE_BUDGET")
+        if budget and layout.size_from(budget) is None:
+            what = f"PODMAN_AGENT_CACHE_BUDGET={budget!r} is not a size"
+            raise ConfigError(what, fix="write 40G, 500Mi or a number of bytes")
         return cls(
+            budget=layout.size_from(budget) if budget else None,
             limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
             wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
             locks=lock_setting,

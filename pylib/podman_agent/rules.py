@@ -1,0 +1,59 @@
+"""How choices are collected, each with its reason; a forced value is checked against what the pod allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from podman_agent.allowed import refusal
+from podman_agent.errors import PodRefusalError
+from podman_agent.overrides import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podman_agent.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one choice was made: what doctor prints."""
+
+    choice: str
+    value: str
+    why: str
+    source: str
+    forced: bool = False
+
+
+class Rules:
+    """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
+
+    def __init__(self, facts: Facts, overrides: Mapping[str, str]) -> None:
+        self.facts, self.overrides, self.id_mode = facts, overrides, "root"
+        self.reasons: list[Reason] = []
+
+    def choose(self, name: str, value: str, why: str, source: str) -> str:
+        """Keep one choice.
+
+        Args:
+            name: The variable that forces it, without its prefix.
+            value: What the rule says.
+            why: The reason.
+            source: Where the reason is documented.
+
+        Returns:
+            The rule's value, or the forced one.
+
+        Raises:
+            PodRefusalError: The pod does not allow the forced one.
+        """
+        forced = self.overrides.get(name)
+        if forced is not None:
+            if cannot := refusal(self.facts, self.id_mode, name, forced):
+                what = f"{PREFIX}{name}={forced} cannot be had in this pod"
+                raise PodRefusalError(what, cannot.why, cannot.fix)
+            why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
+            value = forced
+        self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
+        return value

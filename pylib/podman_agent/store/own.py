@@ -1,0 +1,91 @@
+"""Garbage collection of the store this very container holds: by the engine alone, and only while none is at work."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from podman_agent.errors import DataError
+from podman_agent.store import layout
+from podman_agent.store.content import Content, label
+from podman_agent.store.gc import oldest_images, usage
+
+if TYPE_CHECKING:
+    from podman_agent.store.gc import Outcome, Policy
+    from podman_agent.store.layout import Store
+
+_ENGINES = frozenset(("podman", "buildah", "skopeo"))
+
+
+def at_work(proc: Path = Path("/proc")) -> bool:
+    """Whether an engine runs in this container.
+
+    Pruning beside a build is podman's own classic race (https://github.com/containers/podman/issues/23671). A
+    ``podman system service`` and the pause process of rootless podman only wait.
+    """
+    for process in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            argv = (process / "cmdline").read_bytes().split(b"\0")
+            name = (process / "comm").read_text(encoding="ascii", errors="replace").strip()
+            if name in _ENGINES and not {b"service", b"pause"} & set(argv):
+                return True
+    return False
+
+
+def dead_builds(store: Store) -> list[tuple[str, Path]]:
+    """Containers that a build which failed or was killed left behind, each with the directory of what it wrote."""
+    if at_work():
+        return []
+    found = []
+    with contextlib.suppress(DataError):
+        for content in Content.all(store.graphroot):
+            for identity, record in content.containers.items():
+                if (content.kind("containers") / identity / "userdata/buildah.json").is_file():
+                    found.append((identity, content.diff(record["layer"])))
+    return found
+
+
+def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None:
+    """Let podman remove what dead builds left, old unnamed images, and the oldest images over the budget.
+
+    Args:
+        store: The store that this container holds.
+        policy: What may stay; the budget is compared with what this store alone uses.
+        outcome: Gets what was done, or why nothing was.
+        podman: The program.
+    """
+    outcome.skipped = ""
+    if at_work():
+        outcome.skipped = "in use by this pod, and a podman is at work"
+        return
+    before = usage([store.path])
+    dead = dead_builds(store)
+    for _, written in dead:  # first, because podman writes a record to remove one, and the volume may be full
+        for path in written.iterdir() if written.is_dir() else ():
+            layout.remove(path)
+    removed = [identity for identity, _ in dead if _podman(podman, "rm", "--force", identity)]
+    if removed:
+        outcome.done.append(f"removed {len(removed)} container{'s' if len(removed) > 1 else ''} of dead builds")
+    pruned = _podman(podman, "image", "prune", "--force", f"--filter=until={int(policy.age)}s")
+    if count := len(pruned.split()):
+        outcome.done.append(f"removed {count} unnamed image{'s' if count > 1 else ''}")
+    over = usage([store.path]) - policy.budget if policy.budget is not None else 0
+    refused: set[str] = set()
+    while over > 0 and not at_work():
+        images = [i for _, chosen in oldest_images(store, over) for i in chosen if i["id"] not in refused]
+        if not images:
+            break
+        for image in images:
+            if _podman(podman, "rmi", *(image.get("names") or [image["id"]])):
+                outcome.done.append(f"over budget: {label(image)}")
+            refused.add(image["id"])
+        over = usage([store.path]) - (policy.budget or 0)
+    outcome.freed = max(0, before - usage([store.path]))
+
+
+def _podman(podman: str, *args: str) -> str:
+    """What podman printed, or nothing where it refused: an image of a container stays."""
+    done = subprocess.run([podman, *args], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""

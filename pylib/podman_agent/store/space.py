@@ -1,0 +1,71 @@
+"""Which file system of this pod was full, how large it is, and what garbage collection could free."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from podman_agent import state
+from podman_agent.errors import PodmanAgentError
+from podman_agent.store import claims, gc, layout, own
+
+_PATH = re.compile(r"(/[^\s:\"']+): (?:no space left on device|disk quota exceeded)", re.IGNORECASE)
+# a step of the user's own may print these words for reasons of its own; a disk that was full is not half empty now
+_FULL_ENOUGH = 0.5
+
+
+def advice(said: str, *, sure: bool) -> str:
+    """Say with sizes which file system is full, and what would free it.
+
+    Args:
+        said: Podman's words, which may name the path it could not write.
+        sure: Podman itself failed on it; if not, a volume with room to spare is not blamed.
+
+    Returns:
+        One clause or two; empty where nothing is known to be full.
+    """
+    try:
+        facts = json.loads(state.stored("facts.json"))
+    except (PodmanAgentError, ValueError):
+        return ""
+    volume, graphroot = Path(facts["volume"]), Path(facts["graphroot"])
+    place = _place(said, graphroot)
+    on_volume = _device(place) == _device(graphroot)
+    room = claims.space(graphroot if on_volume else place)
+    if not sure and room.free > room.total * _FULL_ENOUGH:
+        return ""
+    left = f"{room.text} now"
+    if not on_volume:
+        return f"the file system of {place} is full: {left}; mount a larger emptyDir there"
+    if not facts["volume_mounted"]:
+        return f"the container's own layer at {graphroot} is full: {left}; mount a volume at {volume}"
+    here = [written for store in layout.all_stores(volume) if store.graphroot == graphroot for written in _dead(store)]
+    freed = layout.size_text(gc.could_free(volume) + gc.freed_by(here))
+    return (
+        f"the volume at {volume} is full: {left}; podman-agent gc could free about {freed},"
+        " docker system prune -a what no container of this pod uses; or give the volume more room"
+    )
+
+
+def _dead(store: layout.Store) -> list[Path]:
+    return [written for _, written in own.dead_builds(store)]
+
+
+def _place(said: str, graphroot: Path) -> Path:
+    """The directory that podman could not write in; a path inside of a build step is on the graphroot."""
+    for match in _PATH.finditer(said):
+        path = Path(match[1])
+        parent = next((p for p in path.parents if p.is_dir()), Path("/"))
+        if str(parent) != "/" and _is_podmans(path, graphroot):
+            return parent
+    return graphroot
+
+
+def _is_podmans(path: Path, graphroot: Path) -> bool:
+    return path.is_relative_to(graphroot.parent) or str(path).startswith(("/tmp/", "/var/tmp/", "/run/", "/dev/shm/"))
+
+
+def _device(path: Path) -> int:
+    there = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
+    return there.stat().st_dev
