@@ -102,12 +102,12 @@ def compare(work: Path, address: str, modes: tuple[str, str], count: int, *, rou
             "failures": [failure for run in runs for failure in run["failures"]][:10],
             "seconds": round(sum(run["seconds"] for run in runs), 1),
             "rounds_per_second": [run["rounds_per_second"] for run in runs],
-            "median_rounds_per_second": statistics.median(run["rounds_per_second"] for run in runs),
-            "median_round_seconds": statistics.median(run["median_round_seconds"] or 0 for run in runs),
+            "median_rounds_per_second": round(statistics.median(run["rounds_per_second"] for run in runs), 3),
+            "median_round_seconds": round(statistics.median(run["median_round_seconds"] or 0 for run in runs), 3),
         }
     pairs = zip(*(result[mode]["rounds_per_second"] for mode in modes), strict=True)
     result["ratios"] = [round(a / b, 3) for a, b in pairs]
-    result["median_ratio"] = statistics.median(result["ratios"])
+    result["median_ratio"] = round(statistics.median(result["ratios"]), 3)
     result["failed"] = sum(result[mode]["failed"] for mode in modes)
     return result
 
