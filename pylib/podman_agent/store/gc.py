@@ -183,7 +183,9 @@ def remove_store(store: Store) -> Outcome:
     outcome = Outcome(store.name)
     with locks.locked(store.lock) as free:
         if not free:
-            outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
+            state = store.state
+            theirs = state.flavour == layout.FOREIGN
+            outcome.skipped = "belongs to another user" if theirs else f"in use by {state.owner or 'another pod'}"
             return outcome
         aside = set_aside(store)
     _free(aside, outcome)
