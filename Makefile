@@ -36,7 +36,8 @@ soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one ca
 	$(IN_VENV) tests/soak/kill.py --kills 1000 --work .cache/soak/kill
 	$(IN_VENV) tests/soak/kill.py --kills 200 --full --work .cache/soak/full
 	$(IN_VENV) tests/soak/kill.py --kills 60 --mode plain --work .cache/soak/plain
-	for mode in claim private plain; do $(IN_VENV) tests/soak/together.py --mode $$mode --work .cache/soak/$$mode; done
+	$(IN_VENV) tests/soak/together.py --mode claim --against private --work .cache/soak/turns
+	$(IN_VENV) tests/soak/together.py --mode plain --work .cache/soak/plain
 	$(PYTHON) tools/vm.py '.venv/bin/python -m pytest -p no:cacheprovider tests/pods/on_cgroup_v2.py \
 		tests/pods/test_shapes.py -k "not xfs and not btrfs and not tmpfs"'
 

@@ -6,7 +6,6 @@ tests of `podman_agent.plan.decide` run on.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from podman_agent import trials
+from podman_agent import ids, trials
 from podman_agent.errors import DataError
 
 if TYPE_CHECKING:
@@ -155,16 +154,7 @@ def _id_map(path: str) -> tuple[tuple[int, int, int], ...]:
 
 
 def _subordinate_ids(uid: int, path: Path = Path("/etc/subuid")) -> int:
-    import pwd  # noqa: PLC0415 - NSS is slow to load, and only this needs it
-
-    names = {str(uid)}
-    with contextlib.suppress(KeyError):
-        names.add(pwd.getpwuid(uid).pw_name)
-    try:
-        rows = [line.strip().split(":") for line in path.read_text().splitlines()]
-    except OSError:
-        return 0
-    return sum(int(row[2]) for row in rows if len(row) == 3 and row[0] in names and row[2].isdigit())
+    return sum(count for _, count in ids.subordinate(str(path), uid))
 
 
 def file_system(path: Path) -> str:

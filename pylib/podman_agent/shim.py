@@ -171,7 +171,13 @@ def main() -> "NoReturn":
         name, args = "docker", ["compose", *args]
     at = verb_index(args)
     verb = args[at] if at < len(args) else (args[0] if args else "")
-    hot = load() or _first_call(verb)
+    if b"_PODMAN_PAUSE" in posix.environ:
+        # rootless podman starts its pause process by argv[0], already in its namespace: pkg/rootless/rootless_linux.c
+        from podman_agent import state
+
+        hot = Hot(state.programs(), [], [])
+    else:
+        hot = load() or _first_call(verb)
     _restore_locale()
     for key, value in hot.environment:
         posix.environ.setdefault(key.encode(), value.encode("utf-8", "surrogateescape"))

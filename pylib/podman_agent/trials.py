@@ -25,6 +25,7 @@ CLONE_NEWUTS = 0x04000000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
+TRIAL = ".podman-agent-trial-"
 
 
 def _libc() -> ctypes.CDLL:
@@ -174,7 +175,7 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
         Empty when it works, else the kernel's words.
     """
     try:
-        base = Path(tempfile.mkdtemp(prefix=".podman-agent-trial-", dir=directory))
+        base = Path(tempfile.mkdtemp(prefix=TRIAL, dir=directory))
     except OSError as error:
         return error.strerror or str(error)
 
@@ -199,6 +200,8 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
             (merged / "directory").mkdir()
         finally:
             _check(_libc().umount2(str(merged).encode(), MNT_DETACH), "umount")
+            # the kernel makes it with mode 0, which only capabilities can delete
+            (work / "work").chmod(0o700)
 
     try:
         return in_child(action)

@@ -100,6 +100,12 @@ def test_signals_reach_podman_itself(shim: Shim, number: signal.Signals, code: i
         assert process.wait(10) == code
 
 
+def test_podmans_pause_process_gets_no_plan_and_so_no_store(shim: Shim) -> None:
+    assert shim.call(_PODMAN_PAUSE="1").returncode == 0
+    assert shim.argv == []
+    assert not shim.hot.exists()
+
+
 @pytest.mark.parametrize(
     "args",
     [

@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "pylib")]
 import outer  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # 200 files in 5 layers, and the sums of all of them, so that one command compares every byte.
 DATA = "".join(
@@ -44,23 +44,31 @@ def registry(work: Path) -> Iterator[outer.Registry]:
 
 
 class Worker:
-    """A privileged agent container with the volume at /var/lib/containers that runs worker.py.
+    """An agent container with the volume at /var/lib/containers that runs worker.py.
 
     Args:
         volume: The directory on the host.
         address: The registry.
         argv: The worker's arguments.
         env: More environment.
+        options: What kind of pod it is, for the outer ``podman run``.
     """
 
-    def __init__(self, volume: Path, address: str, *argv: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        volume: Path,
+        address: str,
+        *argv: str,
+        env: dict[str, str] | None = None,
+        options: Sequence[str] = ("--privileged",),
+    ) -> None:
         self.name = f"store-soak-{uuid.uuid4().hex[:12]}"
         self.pidfile = volume.with_name(f"{self.name}.pid")
         variables = {"PYTHONPATH": "/pylib", "PYTHONDONTWRITEBYTECODE": "1", "HOSTNAME": self.name}
         variables |= {"SOAK_REGISTRY": address, **(env or {})}
         mounts = {volume: "/var/lib/containers", ROOT / "pylib": "/pylib:ro", ROOT / "tests/soak": "/soak:ro"}
         self.process = subprocess.Popen(
-            [outer.PODMAN, "run", "--rm", "--name", self.name, "--network", "host", "--privileged"]
+            [outer.PODMAN, "run", "--rm", "--name", self.name, "--network", "host", *options]
             + [f"--pidfile={self.pidfile}", "--entrypoint="]
             + [f"--env={k}={v}" for k, v in variables.items()]
             + [f"--volume={source}:{target}" for source, target in mounts.items()]

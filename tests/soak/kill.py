@@ -1,11 +1,12 @@
 """Kill the whole container at random moments, again and again, and see what the cache is worth.
 
-    kill.py --kills 1000 --mode claim|plain [--full] [--minutes M] --work DIR
+    kill.py --kills 1000 --mode claim|plain [--full] [--minutes M] [--shape user-1000] --work DIR
 
 Each pod first builds on the base image and compares every byte of the result (this is the check of what
 the kill before it left), then builds, pulls, pushes and commits until it is killed. At the end the
 volume is verified, collected, and its size compared with a volume that saw the same without kills.
-``--full`` puts the volume on a small ext4 of its own that other writes fill at random moments.
+``--full`` puts the volume on a small ext4 of its own that other writes fill at random moments. ``--shape`` takes
+pods of a shape of tests/pods/shapes.py, in which the image's own shim claims, instead of privileged ones.
 Prints one JSON object; exits 1 when anything was wrong.
 """
 
@@ -29,8 +30,12 @@ from podman_agent.store.content import Content
 from podman_agent.store.locks import locked
 from podman_agent.store.verify import verify
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from pods.shapes import SHAPES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LONGEST_LIFE = 3.0
 
@@ -42,6 +47,7 @@ def kill_loop(
     mode: str,
     kills: int,
     seconds: float,
+    options: Sequence[str] = ("--privileged",),
     before_kill: Callable[[], None] = lambda: None,
     after_kill: Callable[[], None] = lambda: None,
 ) -> tuple[int, list[str], list[str]]:
@@ -55,7 +61,7 @@ def kill_loop(
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
-        pod = agents.Worker(volume, address, mode, "check-then-load")
+        pod = agents.Worker(volume, address, mode, "check-then-load", options=options)
         timer: threading.Timer | None = None
         for line in pod.lines():
             word, _, rest = line.partition(" ")
@@ -107,9 +113,9 @@ def small_volume(path: Path) -> None:
     subprocess.run(["mount", "-o", "loop", str(image), str(path)], check=True)
 
 
-def unkilled(volume: Path, address: str, mode: str) -> None:
+def unkilled(volume: Path, address: str, mode: str, options: Sequence[str] = ("--privileged",)) -> None:
     """One pod that does the same work and ends by itself, for the size to compare with."""
-    pod = agents.Worker(volume, address, mode, "mixed", "8")
+    pod = agents.Worker(volume, address, mode, "mixed", "8", options=options)
     for _ in pod.lines():
         pass
     pod.wait()
@@ -140,25 +146,36 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=600)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--shape", choices=SHAPES)
     args = parser.parse_args()
+    options = SHAPES[args.shape].options if args.shape else ("--privileged",)
+    mode = "agent" if args.shape else args.mode
     if args.full and "PRIVATE_MOUNTS" not in os.environ:
         os.execvpe("unshare", ["unshare", "-m", sys.executable, *sys.argv], {**os.environ, "PRIVATE_MOUNTS": "1"})
     args.work.mkdir(parents=True, exist_ok=True)
-    name = f"{args.mode}-full" if args.full else args.mode
+    name = "-".join(part for part in (args.mode, args.shape, "full" if args.full else "") if part)
     volume, twin = args.work / f"volume-{name}", args.work / f"twin-{name}"
     for path in (volume, twin):
         layout.remove(path)
         path.mkdir()
+        path.chmod(0o777)
     filler: dict[str, Callable[[], None]] = {}
     if args.full:
         small_volume(volume)
+        volume.chmod(0o777)
         filler = {"before_kill": Filler(volume).fill, "after_kill": Filler(volume).free}
     started = time.monotonic()
     with agents.registry(args.work) as registry:
         kills, failures, load = kill_loop(
-            volume, registry.address, mode=args.mode, kills=args.kills, seconds=60 * args.minutes, **filler
+            volume,
+            registry.address,
+            mode=mode,
+            kills=args.kills,
+            seconds=60 * args.minutes,
+            options=options,
+            **filler,
         )
-        unkilled(twin, registry.address, args.mode)
+        unkilled(twin, registry.address, mode, options)
     found = damage(volume)
     before = gc.usage([volume])
     outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []

@@ -1,11 +1,13 @@
 """What runs inside the pods of the soak tests: real podman work on a cache volume (stdlib only).
 
-    worker.py claim|plain check-then-load     until killed
-    worker.py claim|plain mixed ROUNDS        then exits 0 when nothing failed
-    worker.py claim|plain shell SCRIPT        with its exit code
+    worker.py claim|plain|agent check-then-load     until killed
+    worker.py claim|plain|agent mixed ROUNDS [FIRST]   then exits 0 when nothing failed
+    worker.py claim|plain|agent shell SCRIPT        with its exit code
 
-``claim`` claims a store as the agent does, ``plain`` is the seed's way: everybody on one graphroot.
-Each line on stdout is one event: ``CHECKED``, ``FAILED <what>: <podman's last line>``, ``DONE <n>``.
+``claim`` claims a store by this tree's code, ``plain`` is the seed's way: everybody on one graphroot. With
+``agent`` the image's own shim claims at the first call, in whatever kind of pod this is.
+Each line on stdout is one event: ``CHECKED``, ``FAILED <what>: <podman's last line>``, ``ROUND <seconds>``,
+``DONE <n>``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ def say(*words: object) -> None:
 
 def setup(mode: str) -> None:
     """Tell the agent's plan which graphroot this pod has: claimed as the agent does, or the seed's."""
+    if mode == "agent":
+        os.environ["PODMAN_AGENT_INSECURE_REGISTRIES"] = REGISTRY
+        return
     graphroot = VOLUME / "storage"
     if mode == "claim":
         from podman_agent.store import claim  # noqa: PLC0415 - the plain way must not need it
@@ -125,11 +130,12 @@ def check_then_load() -> None:
             say("FAILED", "load:", error)
 
 
-def mixed(rounds: int) -> int:
+def mixed(rounds: int, first: int = 0) -> int:
     """Pull, build, run and prune; every build on the base, some from cache."""
     failed = 0
     pick = random.Random()
-    for number in range(rounds):
+    for number in range(first, first + rounds):
+        started = time.monotonic()
         try:
             if number % 8 == 3:
                 podman("rmi", "-f", OTHER)
@@ -150,6 +156,7 @@ def mixed(rounds: int) -> int:
             must("rmi", "-f", name)
             if number % 8 == 7:
                 must("system", "prune", "-f")
+            say("ROUND", round(time.monotonic() - started, 3))
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             failed += 1
             say("FAILED", error)
@@ -163,7 +170,7 @@ def main() -> int:
     if what == "shell":
         return subprocess.run(["sh", "-ec", *rest], check=False).returncode
     if what == "mixed":
-        return min(mixed(int(rest[0])), 100)
+        return min(mixed(*map(int, rest)), 100)
     check_then_load()
     return 0
 

@@ -141,6 +141,12 @@ def test_a_new_store_starts_with_the_images_of_its_sibling_at_no_cost(volume: Vo
     assert big.stat().st_nlink == 2
 
 
+def test_a_sealed_image_of_another_flavour_does_not_reach_a_store(volume: Volume) -> None:
+    small(volume.root / HOME / "default/sealed/1/storage")
+    (volume.root / HOME / "default/sealed/1/flavour").write_text("userns")
+    assert image_names(volume.pod("a").graphroot) == set()
+
+
 def test_a_sealed_image_reaches_a_store_that_exists_already(volume: Volume) -> None:
     ours = volume.pod("a")
     volume.kill(ours)
@@ -254,22 +260,33 @@ def test_names_are_compared_as_podman_stores_them() -> None:
     assert full[2:] == ["r.example.com/x:latest", "localhost:5000/y@sha256:0"]
 
 
-STATUS = "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\n"
+STATUS = "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\nNoNewPrivs:\t{nnp}\n"
+WHOLE, PART = "0 0 4294967295", "0 100000 65536"
+REFUSED = "unshare: Operation not permitted"
 
 
 @pytest.mark.parametrize(
-    ("uid", "caps", "uid_map", "expected"),
+    ("uid", "caps", "uid_map", "nnp", "refused", "expected"),
     [
-        (0, "000001ffffffffff", "0 0 4294967295", "root"),
-        (0, "000001ffffffffff", "0 100000 65536", "userns"),
-        (0, "00000000a80425fb", "0 0 4294967295", "rootless-0"),
-        (1000, "0000000000000000", "0 0 4294967295", "rootless-1000"),
+        (0, "000001ffffffffff", WHOLE, 0, "", "root"),
+        (0, "000001ffffffffff", PART, 0, "", "userns"),
+        (0, "00000000a80425fb", WHOLE, 0, "", "rootless-0"),
+        (0, "00000000a80425fb", WHOLE, 0, REFUSED, "bare-0"),
+        (0, "0000000000000000", WHOLE, 0, "", "single-0"),
+        (1000, "0000000000000000", WHOLE, 0, "", "rootless-1000"),
+        (1000, "0000000000000000", WHOLE, 1, "", "single-1000"),
+        (4711, "0000000000000000", WHOLE, 0, "", "single-4711"),
     ],
 )
-def test_flavour_separates_what_cannot_share(tmp_path: Path, uid: int, caps: str, uid_map: str, expected: str) -> None:
-    (tmp_path / "status").write_text(STATUS.format(uid=uid, caps=caps))
+def test_flavour_separates_what_cannot_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int, caps: str, uid_map: str, nnp: int, refused: str,
+    expected: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(settings.ids, "subordinate", lambda _, uid: [(100000, 65536)] if uid == 1000 else [])
+    (tmp_path / "status").write_text(STATUS.format(uid=uid, caps=caps, nnp=nnp))
     (tmp_path / "uid_map").write_text(uid_map)
-    assert settings.flavour(tmp_path) == expected
+    assert settings.flavour(tmp_path, user_namespace=lambda: refused) == expected
+    assert settings.flavour(tmp_path, user_namespace=lambda: refused, driver="vfs") == f"{expected}-vfs"
 
 
 MOUNTINFO = """\

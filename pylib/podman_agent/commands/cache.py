@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from podman_agent import state
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
 from podman_agent.store import gc, layout, locks
@@ -70,6 +71,8 @@ def _row(store: Store, now: float) -> Row:
         word = "claimed" if held else "free"
     except DataError:
         contents, word = [], "torn"
+    except PermissionError:
+        contents, word = [], layout.FOREIGN
     return Row(
         store=store.name,
         state=word if state.locks else "by pod",
@@ -159,8 +162,9 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _warm(args: argparse.Namespace) -> int:
+    state.ensure()
     try:
-        number, count = warm(args.volume, args.key, args.images, os.environ)
+        number, count = warm(args.volume, args.key, args.images, os.environ, state.stored("storage.conf"))
     except OSError as error:
         room = _room(args.volume)
         what = f"cannot warm the cache on {args.volume}"

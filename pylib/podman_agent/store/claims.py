@@ -254,7 +254,7 @@ class _Claimer:
     def _warm(self, store: Store) -> None:
         """Give a new store the images of the sealed store and of the warmest sibling."""
         siblings = [s for s in self._by_warmth() if s.path != store.path][:1]
-        sources = [path for _, path in layout.sealed_generations(self.directory)[:1]]
+        sources = [path for _, path in layout.sealed_generations(self.directory, self.settings.flavour)[:1]]
         started = time.monotonic()
         brought = sum(
             merge(s, store.graphroot, store.tmp) for s in (*sources, *(sibling.graphroot for sibling in siblings))
@@ -313,7 +313,7 @@ class _Claimer:
 
     def _add_sealed(self, store: Store, state: layout.State) -> None:
         """Bring base images that were sealed since the store's last claim."""
-        newest = layout.sealed_generations(self.directory)[:1]
+        newest = layout.sealed_generations(self.directory, self.settings.flavour)[:1]
         if newest and newest[0][0] > state.sealed:
             number, source = newest[0]
             brought = merge(source, store.graphroot, store.tmp)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import ids
 from podman_agent.errors import DataError
 from podman_agent.store import layout, locks
 from podman_agent.store.content import Content, Record, label
@@ -114,6 +116,9 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
 def _collect_store(store: Store, policy: Policy, outcome: Outcome) -> None:
     now = layout.now()
     state = store.state
+    if state.flavour == layout.FOREIGN:
+        outcome.skipped = "belongs to another user"
+        return
     unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
     if store.number is None and not state.locks:
         # Nothing tells whether its pod lives: only long silence does.
@@ -178,7 +183,9 @@ def remove_store(store: Store) -> Outcome:
     outcome = Outcome(store.name)
     with locks.locked(store.lock) as free:
         if not free:
-            outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
+            state = store.state
+            theirs = state.flavour == layout.FOREIGN
+            outcome.skipped = "belongs to another user" if theirs else f"in use by {state.owner or 'another pod'}"
             return outcome
         aside = set_aside(store)
     _free(aside, outcome)
@@ -217,9 +224,13 @@ def _last_write(store: Store) -> float:
 
 
 def _drop_old_generations(directory: Path) -> None:
-    """Keep the two newest sealed stores: the older of them may be in the midst of being linked."""
-    for _, storage in layout.sealed_generations(directory)[2:]:
-        layout.remove(storage.parent)
+    """Keep the two newest sealed stores of a flavour: the older of them may be in the midst of being linked."""
+    kept: Counter[str] = Counter()
+    for _, storage in layout.sealed_generations(directory):
+        flavour = layout.sealed_flavour(storage.parent)
+        kept[flavour] += 1
+        if kept[flavour] > 2:
+            layout.remove(storage.parent)
 
 
 def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None:
@@ -304,12 +315,12 @@ def usage(trees: Iterable[Path]) -> int:
     roots = list(trees)
     for tree in list(roots):
         roots += [p.resolve() for p in tree.glob("*/storage") if p.is_symlink()]
-    return sum(size for _, _, size in _inodes(roots).values())
+    return ids.inside(lambda: sum(size for _, _, size in _inodes(roots).values()))
 
 
 def freed_by(trees: Iterable[Path]) -> int:
     """Bytes that removing these trees frees: files with a link elsewhere free nothing."""
-    return sum(size for seen, links, size in _inodes(trees).values() if seen >= links)
+    return ids.inside(lambda: sum(size for seen, links, size in _inodes(trees).values() if seen >= links))
 
 
 def could_free(volume: Path) -> int:
@@ -319,7 +330,7 @@ def could_free(volume: Path) -> int:
     for store in layout.all_stores(volume):
         try:
             contents = Content.all(store.graphroot)
-        except DataError:
+        except (DataError, PermissionError):
             continue
         with locks.locked(store.lock) as unclaimed:
             for content in contents:

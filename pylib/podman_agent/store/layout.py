@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import ids
 from podman_agent.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 HOME = "podman-agent"
 DEFAULT_KEY = "default"
+FOREIGN = "another user's"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _STORE_NAME = re.compile(r"[0-9]{1,6}|pod-[A-Za-z0-9._-]{1,253}")
@@ -128,6 +131,8 @@ class State:
         try:
             raw = read_json(path)
             return cls(**raw) if isinstance(raw, dict) else cls()
+        except PermissionError:
+            return cls(flavour=FOREIGN)
         except (DataError, TypeError):
             return cls()
 
@@ -189,11 +194,13 @@ class Store:
         """Move files or directories to the trash: quick whatever their size."""
         self.trash.mkdir(exist_ok=True)
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    path.rename(self.trash / token())
-                except OSError:  # another file system, or a mount point
-                    remove(path)
+            aside = self.trash / token()
+            try:
+                path.rename(aside)
+            except FileNotFoundError:
+                continue
+            except OSError:  # another file system, a mount point, or a directory of a mapped owner
+                ids.inside(functools.partial(_rename_or_remove, path, aside))
 
     def empty_trash(self) -> None:
         """Free what `discard` took away; safe beside another process that does the same."""
@@ -210,9 +217,18 @@ def remove(path: Path) -> None:
     """Delete a file or a tree; what vanishes meanwhile or is busy is not an error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and ids.foreign():
+            ids.inside(lambda: ids.delete([os.fspath(path)]))
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _rename_or_remove(path: Path, aside: Path) -> None:
+    try:
+        path.rename(aside)
+    except OSError:
+        remove(path)
 
 
 def stores(directory: Path) -> list[Store]:
@@ -247,13 +263,26 @@ def new_store(directory: Path, start: int = 0) -> Store:
         return Store(path)
 
 
-def sealed_generations(directory: Path) -> list[tuple[int, Path]]:
-    """Complete sealed base-image stores of a key, newest first."""
+def sealed_generations(directory: Path, flavour: str | None = None) -> list[tuple[int, Path]]:
+    """Complete sealed base-image stores of a key, newest first.
+
+    Args:
+        directory: The key's.
+        flavour: Only those that a pod of this flavour made.
+    """
     home = directory / "sealed"
     if not home.is_dir():
         return []
-    found = [(int(e.name), Path(e.path) / "storage") for e in os.scandir(home) if e.name.isdigit()]
-    return sorted(found, reverse=True)
+    found = [(int(e.name), Path(e.path)) for e in os.scandir(home) if e.name.isdigit()]
+    return [(n, p / "storage") for n, p in sorted(found, reverse=True) if flavour in (None, sealed_flavour(p))]
+
+
+def sealed_flavour(generation: Path) -> str:
+    """Which pods can use a generation; ``root`` for one from before this was written down."""
+    try:
+        return (generation / "flavour").read_text(encoding="ascii").strip()
+    except OSError:
+        return "root"
 
 
 def boot_id() -> str:

@@ -14,11 +14,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import ids
 from podman_agent.errors import EngineError
 
 if TYPE_CHECKING:
@@ -44,11 +47,11 @@ def try_lock(path: Path) -> int | None:
     """Take the exclusive lock of a store without waiting.
 
     Returns:
-        The descriptor that holds it, or None when another has it or removed the store meanwhile.
+        The descriptor that holds it, or None when another has it, it is another user's, or the store was removed.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,7 +171,9 @@ def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = ()) -> None:
         raise EngineError(what, f"no sh and sleep in {os.defpath}", "install coreutils")
     argv = [sleep, "infinity"]
     if rubbish:
-        script = f'rm -rf -- "$@"; exec {sleep} infinity'
+        # the holder's own process must not be Python: its environment would be the caller's
+        deletion = f"{shlex.quote(sys.executable)} -IS {shlex.quote(ids.__file__)}" if ids.foreign() else "rm -rf --"
+        script = f'{deletion} "$@"; exec {sleep} infinity'
         argv = [shell, "-c", script, "podman-agent-claim", *map(str, rubbish)]
     fifo.unlink(missing_ok=True)
     os.mkfifo(fifo, 0o600)

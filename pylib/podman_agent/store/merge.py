@@ -15,6 +15,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from podman_agent import ids
 from podman_agent.errors import DataError
 from podman_agent.store.content import Content, Record
 
@@ -45,12 +46,14 @@ def merge(
     Returns:
         How many images were brought; 0 where the file system or the pod allows no hard links.
     """
+    return ids.inside(lambda: _merge(source, target, aside, names, time.monotonic() + budget))
+
+
+def _merge(source: Path, target: Path, aside: Path, names: Collection[str] | None, deadline: float) -> int:
     brought = 0
-    try:
+    with contextlib.suppress(DataError):
         for content in Content.all(source):
-            brought += _Merger(content, target, aside).run(names, time.monotonic() + budget)
-    except DataError:
-        return brought
+            brought += _Merger(content, target, aside).run(names, deadline)
     return brought
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import ids, trials
 from podman_agent.errors import ConfigError
 from podman_agent.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LIMIT = 8
-_CAP_SYS_ADMIN = 21  # capabilities(7)
+# capabilities(7)
+_CAP_SYS_ADMIN = 1 << 21
+_CAP_SETIDS = 1 << 6 | 1 << 7  # CAP_SETGID and CAP_SETUID
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Settings:
             images=frozenset(full_name(n) for n in env.get("PODMAN_AGENT_CACHE_IMAGES", "").split()),
             job=env.get("JOB_NAME", ""),
             owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
-            flavour=flavour(),
+            flavour=flavour(driver=env.get("PODMAN_AGENT_STORAGE_DRIVER", "")),
         )
 
 
@@ -81,21 +84,39 @@ def full_name(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
 
 
-def flavour(proc: Path = Path("/proc/self")) -> str:
+def flavour(
+    proc: Path = Path("/proc/self"), *, user_namespace: Callable[[], str] = trials.user_namespace, driver: str = ""
+) -> str:
     """Which pods can use each other's stores.
 
     In a user namespace overlay keeps its marks in ``user.overlay.*`` attributes instead of
     ``trusted.overlay.*`` and files belong to shifted ids
     (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
-    privileged pod is not the same thing to an unprivileged one.
+    privileged pod is not the same thing to an unprivileged one. With one id all files are its own, and without
+    any namespace the driver is another. As `podman_agent.plan` decides, but before there is a store to look at.
+
+    Args:
+        proc: The process to tell it of.
+        user_namespace: The trial.
+        driver: PODMAN_AGENT_STORAGE_DRIVER.
     """
     status = dict(
         line.partition(":")[::2]
         for line in (proc / "status").read_text(encoding="ascii", errors="replace").splitlines()
     )
     whole = (proc / "uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
-    admin = int(status["CapEff"], 16) >> _CAP_SYS_ADMIN & 1
+    capabilities = int(status["CapEff"], 16)
     uid = int(status["Uid"].split()[1])
-    if uid or not admin:
-        return f"rootless-{uid}"
-    return "root" if whole else "userns"
+    if not uid and capabilities & _CAP_SYS_ADMIN:
+        kind = "root" if whole else "userns"
+    elif user_namespace():
+        kind = f"bare-{uid}"
+    elif (
+        capabilities & _CAP_SETIDS == _CAP_SETIDS
+        if not uid
+        else status.get("NoNewPrivs", "").strip() != "1" and ids.subordinate("/etc/subuid", uid)
+    ):
+        kind = f"rootless-{uid}"
+    else:
+        kind = f"single-{uid}"
+    return f"{kind}-vfs" if driver == "vfs" else kind

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from podman_agent.errors import DataError
 from podman_agent.store.content import Content, is_id, label
 from podman_agent.store.layout import remove
+from podman_agent.trials import TRIAL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -233,7 +234,9 @@ def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
 
 
 def _sweep_tmp(store: Store) -> None:
-    """Free cut-off image copies; buildah's ``RUN --mount=type=cache`` directories stay."""
+    """Free cut-off image copies and trials; buildah's ``RUN --mount=type=cache`` directories stay."""
+    if store.graphroot.is_dir():
+        store.discard(*store.graphroot.glob(f"{TRIAL}*"))
     if not store.tmp.is_dir():
         return
     entries = [e for e in os.scandir(store.tmp) if not e.name.startswith("buildah-cache")]

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from podman_agent import ids
 from podman_agent.errors import DataError
 from podman_agent.store.content import Content, Record, big_data_name, label
 from podman_agent.store.sweep import stamp
@@ -67,11 +68,18 @@ def verify(root: Path) -> Report:
 
     A store in use changes meanwhile: what is gone when it is looked at again is not damage.
     """
+    return ids.inside(lambda: _verify(root))
+
+
+def _verify(root: Path) -> Report:
     report = Report()
     try:
         contents = Content.all(root)
     except DataError as error:
         report.damage.append(Damage("store", str(root), error.what))
+        return report
+    except PermissionError as error:
+        report.unproven.append(Damage("store", str(root), f"{error.strerror}: it belongs to another user"))
         return report
     for content in contents:
         users: dict[str, list[str]] = {}
@@ -302,6 +310,10 @@ def torn_by_crash(content: Content) -> set[str]:
     Only what was written in the last minute before the store's last write is looked at: the rest
     was flushed by the kernel before.
     """
+    return ids.inside(lambda: _torn(content))
+
+
+def _torn(content: Content) -> set[str]:
     try:
         last = (content.kind("layers") / "layers.json").stat().st_mtime
     except FileNotFoundError:

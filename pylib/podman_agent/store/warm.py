@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import EngineError, EngineMissingError, MismatchError
@@ -17,15 +19,17 @@ from podman_agent.store import layout
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import remove
 from podman_agent.store.merge import merge
+from podman_agent.store.settings import flavour
 from podman_agent.store.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 
-def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
-    """Add images to the key's sealed store by making its next generation.
+def warm(
+    volume: Path, key: str | None, images: Sequence[str], env: Mapping[str, str], storage_conf: str
+) -> tuple[int, int]:
+    """Add images to the key's sealed store for pods of this kind by making its next generation.
 
     Images of the last generation stay; one named again is pulled again.
 
@@ -34,12 +38,13 @@ def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str,
         key: The cache key; None for the default.
         images: Names as ``podman pull`` takes them.
         env: The environment of the engine.
+        storage_conf: The storage.conf of this pod's plan.
 
     Returns:
         The generation's number and how many images it has.
 
     Raises:
-        EngineMissingError: There is no buildah.
+        EngineMissingError: There is no buildah, or no podman.
         EngineError: An image cannot be pulled.
         MismatchError: What was pulled does not have its digests.
     """
@@ -48,26 +53,28 @@ def warm(volume: Path, key: str | None, images: Sequence[str], env: Mapping[str,
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _next_generation(home, images, env)
+        return _next_generation(home, images, env, storage_conf)
     finally:
         os.close(lock)
 
 
-def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
+def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str], storage_conf: str) -> tuple[int, int]:
     for leftover in home.glob(".new-*"):
         remove(leftover)
-    generations = layout.sealed_generations(home.parent)
-    number = generations[0][0] + 1 if generations else 1
+    ours = flavour(driver=env.get("PODMAN_AGENT_STORAGE_DRIVER", ""))
+    generations = layout.sealed_generations(home.parent, ours)
+    number = max((n for n, _ in layout.sealed_generations(home.parent)), default=0) + 1
     new = home / f".new-{layout.token()}"
     storage = new / "storage"
     storage.mkdir(parents=True)
     try:
         if generations:
             merge(generations[0][1], storage, new / "tmp", budget=3600)
-        _pull(storage, images, env)
+        _pull(storage, images, env, storage_conf)
         _prove(storage)
-        for name in ("tmp", "runroot"):
-            remove(new / name)
+        for path in (new / "tmp", new / "runroot", storage / "db.sql"):
+            remove(path)
+        (new / "flavour").write_text(ours, encoding="ascii")
         new.rename(home / str(number))
     except BaseException:
         remove(new)
@@ -82,16 +89,25 @@ def _prove(storage: Path) -> None:
         raise MismatchError(what, damage[0].why, "try again")
 
 
-def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str]) -> None:
-    """Pull with buildah: it knows short names, mirrors and logins, and records no paths."""
-    driver = "vfs" if (storage / "vfs-layers").is_dir() else env.get("STORAGE_DRIVER", "overlay")
+def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str], storage_conf: str) -> None:
+    """Pull with the driver of this pod's plan; the engine knows short names, mirrors and logins.
+
+    Buildah records no paths, but asks /etc/passwd for its user, which an arbitrary uid has no line in.
+    """
+    engine = "podman" if os.geteuid() else "buildah"
     with tempfile.TemporaryDirectory(prefix="podman-agent-warm-") as runroot:
-        argv = ["buildah", "--root", str(storage), "--runroot", runroot, "--storage-driver", driver]
+        # not --root: with it the engine drops the driver's options, such as ignore_chown_errors
+        places = {"graphroot": storage, "rootless_storage_path": storage, "runroot": runroot}
+        conf = Path(runroot, "storage.conf")
+        conf.write_text(
+            re.sub(r'^(\w+) = ".*"$', lambda m: f'{m[1]} = "{places[m[1]]}"' if m[1] in places else m[0], storage_conf,
+                   flags=re.MULTILINE), encoding="utf-8",
+        )  # fmt: skip
         for image in images:
             try:
                 done = subprocess.run(
-                    [*argv, "pull", "--quiet", image],
-                    env={**env, "TMPDIR": str(storage.parent)},
+                    [engine, "pull", "--quiet", image],
+                    env={**env, "TMPDIR": str(storage.parent), "CONTAINERS_STORAGE_CONF": str(conf)},
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -99,7 +115,7 @@ def _pull(storage: Path, images: Sequence[str], env: Mapping[str, str]) -> None:
                 )
             except FileNotFoundError as error:
                 what = "cannot warm the cache"
-                raise EngineMissingError(what, "there is no buildah", "install it") from error
+                raise EngineMissingError(what, f"there is no {engine}", "install it") from error
             if done.returncode:
                 what = f"cannot pull {image}"
                 last = (done.stderr.strip().splitlines() or [""])[-1]

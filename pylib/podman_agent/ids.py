@@ -1,0 +1,141 @@
+"""Work on files that belong to the ids podman maps: as podman itself does, from inside a user namespace.
+
+A pod without privilege has files on its volume that are not its user's: what an image gives to uid 1000 belongs to a
+subordinate id, and overlay leaves directories of mode 0. Only a namespace with these ids in it may read, link, give
+away and delete them (https://man7.org/linux/man-pages/man7/user_namespaces.7.html). Standard library only: run as a
+program, this file deletes what it is given, for the process that holds a claim.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_CLONE_NEWUSER = 0x10000000  # linux/sched.h
+# CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
+_OWNERS_RIGHTS = 1 << 0 | 1 << 1 | 1 << 3
+
+
+def subordinate(file: str, ident: int) -> list[tuple[int, int]]:
+    """First id and count of the ranges that ``/etc/subuid`` or ``/etc/subgid`` gives this process's user.
+
+    Args:
+        file: One of the two.
+        ident: The user id: subgid(5) names users too.
+    """
+    import pwd  # noqa: PLC0415 - NSS is slow to load, and few pods need it
+
+    names = {str(ident)}
+    with contextlib.suppress(KeyError):
+        names.add(pwd.getpwuid(ident).pw_name)
+    try:
+        with open(file, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
+            rows = [line.strip().split(":") for line in lines]
+    except OSError:
+        return []
+    return [(int(r[1]), int(r[2])) for r in rows if len(r) == 3 and r[0] in names and r[1].isdigit() and r[2].isdigit()]
+
+
+def foreign() -> bool:
+    """Whether files may belong to somebody else than this process can act for."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+        effective = next(line for line in status if line.startswith("CapEff:"))
+    return int(effective.split()[1], 16) & _OWNERS_RIGHTS != _OWNERS_RIGHTS
+
+
+def inside(action: Callable[[], T]) -> T:
+    """Run `action` where podman's ids are ours; here and now where that is so already or cannot be had.
+
+    Args:
+        action: Runs in a forked child; what it returns or raises must be picklable.
+    """
+    if not foreign():
+        return action()
+    import pickle  # noqa: PLC0415 - milliseconds that a privileged pod need not pay
+
+    asked, answer = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child is never measured
+        _child(action, asked[0], answer[1])
+    os.close(asked[0])
+    os.close(answer[1])
+    with open(answer[0], "rb") as told, open(asked[1], "wb") as go:  # noqa: PTH123
+        entered = told.read(1) == b"y" and _map_ids(child)
+        if entered:
+            go.write(b"y")
+        go.close()
+        text = told.read()
+    os.waitpid(child, 0)
+    if not text:
+        return action()
+    worked, value = pickle.loads(text)  # noqa: S301 - our own child's
+    if not worked:
+        raise value
+    result: T = value
+    return result
+
+
+def _child(action: Callable[[], object], asked: int, answer: int) -> None:
+    import pickle  # noqa: PLC0415
+
+    try:
+        if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER) == 0:
+            os.write(answer, b"y")
+            if os.read(asked, 1) == b"y":
+                try:
+                    told = pickle.dumps((True, action()))
+                except Exception as error:  # noqa: BLE001 - the parent raises it
+                    told = pickle.dumps((False, error))
+                with open(answer, "wb") as pipe:
+                    pipe.write(told)
+    finally:
+        os._exit(0)
+
+
+def _map_ids(child: int) -> bool:
+    """Give the child's namespace all ids podman would use, or at least this process's own."""
+    import subprocess  # noqa: PLC0415 - as above
+
+    uid, gid = os.geteuid(), os.getegid()
+    for program, file, own in (("newuidmap", "/etc/subuid", uid), ("newgidmap", "/etc/subgid", gid)):
+        path, first = shutil.which(program), 1
+        rows = [0, own, 1]
+        for start, count in subordinate(file, uid):
+            rows += [first, start, count]
+            first += count
+        if path and first > 1:
+            argv = [path, str(child), *map(str, rows)]
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            if done.returncode == 0:
+                continue
+        try:
+            if program == "newgidmap":
+                _write(child, "setgroups", "deny")
+            _write(child, program.removeprefix("new").replace("map", "_map"), f"0 {own} 1")
+        except OSError:
+            return False
+    return True
+
+
+def _write(child: int, name: str, text: str) -> None:
+    with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def delete(paths: list[str]) -> None:
+    """Remove trees as far as this process may."""
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    inside(lambda: delete(sys.argv[1:]))
