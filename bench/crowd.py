@@ -59,7 +59,6 @@ def builds_at_once(stage: Stage) -> Iterator[Row]:
     for root in roots:
         pod.sh(f"podman {' '.join(root)} rmi -af >/dev/null")
     pod.sh("rm -rf /var/lib/containers/own; podman image prune -af >/dev/null")
-    pod.sh(f"podman pull -q {stage.busybox}; podman tag {stage.busybox} docker.io/library/busybox:latest")
 
 
 def pods_at_once(stage: Stage) -> Iterator[Row]:

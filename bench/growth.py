@@ -47,7 +47,6 @@ def layers(stage: Stage) -> Iterator[Row]:
     goal = ratio(samples, f"{counts[-1]} layers", f"{counts[0]} layers", FLAT)
     yield Row("growth-layers", "a build step, as the image grows", samples, (goal,))
     pod.sh("$P image prune -af >/dev/null")
-    pod.sh(f"$P pull -q {stage.busybox}; $P tag {stage.busybox} docker.io/library/busybox:latest")
 
 
 def images(stage: Stage) -> Iterator[Row]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import host
@@ -17,7 +20,6 @@ from bench import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 OURS = "agent"
 UNPRIVILEGED = "agent, unprivileged"
@@ -198,12 +200,15 @@ class Dockerd(Peer):
         tree = outer.ROOT / ".cache/bench/docker.io"
         host.unpack("docker.io", "containerd", "runc", "tini", into=tree)
         home = work / "dockerd"
+        shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
+        # the path of a socket has at most 107 characters, and containerd's is five levels down
+        self.state = Path(tempfile.mkdtemp(prefix=f"{outer.NAME}-", dir="/run"))
         sbin = f"{tree}/usr/sbin:{tree}/usr/bin"
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         options = (
-            *(f"--host=unix://{home}/sock", f"--data-root={home}/data", f"--exec-root={home}/exec"),
-            *(f"--pidfile={home}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"),
+            *(f"--host=unix://{self.state}/sock", f"--data-root={home}/data", f"--exec-root={self.state}/exec"),
+            *(f"--pidfile={self.state}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"),
             *("--oom-score-adjust=0", f"--default-ulimit=nofile={hard}:{hard}"),
         )
         script = 'if [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi; exec dockerd "$@"'
@@ -213,7 +218,7 @@ class Dockerd(Peer):
                 env={**os.environ, "PATH": f"{sbin}:{os.environ['PATH']}:/usr/sbin:/sbin"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        env = {"DOCKER_HOST": f"unix://{home}/sock", "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(home)}
+        env = {"DOCKER_HOST": f"unix://{self.state}/sock", "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(home)}
         program = [f"{tree}/usr/bin/docker"]
         super().__init__(DOCKERD, program, [sys.executable, "-u", str(ROOT / "bench/inside.py")], env)
         waiting = "for i in $(seq 150); do $P version >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1"
@@ -226,3 +231,4 @@ class Dockerd(Peer):
         super().close()
         self.daemon.terminate()
         self.daemon.wait(60)
+        shutil.rmtree(self.state, ignore_errors=True)

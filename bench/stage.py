@@ -76,7 +76,7 @@ class Stage:
             say(self.absent[title])
             return None
         self._peers[title] = peer
-        peer.sh(f"$P pull -q {self.busybox}; $P tag {self.busybox} docker.io/library/busybox:latest")
+        self.keep(peer, self.busybox, "busybox")
         return peer
 
     def make(self, title: str) -> Peer:
@@ -136,14 +136,17 @@ class Stage:
             outer.podman("rmi", self._base)
         return self._base
 
-    def keep(self, peer: Peer, image: str) -> None:
-        """Have an image in the peer's store, in use by a container: so a prune leaves it."""
-        if peer.title == DOCKERD:
-            peer.sh(
-                f"$P pull -q {image}; $P container inspect keep >/dev/null 2>&1 || $P create --name keep {image} true"
-            )
-        else:
-            peer.sh(f"$P pull -q {image}; $P container exists keep || $P create --name keep {image} true")
+    def keep(self, peer: Peer, image: str, short: str = "") -> None:
+        """Have an image in the peer's store, in use by a container: so a prune leaves it.
+
+        Args:
+            peer: Whose store.
+            image: What to pull.
+            short: A name it has on docker.io.
+        """
+        name = f"docker.io/library/{short}:latest" if short else image
+        # --network host: dockerd has no bridge here
+        peer.sh(f"$P pull -q {image}; $P tag {image} {name}; $P create --network host {name} true")
 
     def forget(self, peer: Peer) -> None:
         """Remove everything built and cached there, but not the base that is kept."""

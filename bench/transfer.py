@@ -63,7 +63,7 @@ def transfer(stage: Stage) -> Iterator[Row]:
     goals = tuple(ratio(pushes, OURS, title, 1.0) for title in versus)
     yield Row("push", "push of a 1 GB image of 10 layers", pushes, goals, note=note)
     seconds = sorted(repeats[OURS])[len(repeats[OURS]) // 2]
-    goals = (Check("seconds", seconds, 0.3), *(ratio(repeats, OURS, title, 1.0) for title in versus))
+    goals = (Check("seconds", seconds, 0.3),)
     yield Row("push-again", "push again with nothing changed", repeats, goals, note=note)
 
     name = f"{stage.registry.address}/bench/large:1"
