@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from podman_agent import tuning
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
 from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
 
@@ -82,6 +83,8 @@ class Plan:
     volumes: tuple[str, ...] = ()  # bound into every container
     lock_type: str = ""
     uts: str = "private"
+    runroot_in_memory: bool = False
+    collector: tuple[str, ...] = ()  # variables of Go's garbage collector
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
     def to_json(self) -> str:
@@ -103,6 +106,12 @@ class _Rules:
             value = forced
         self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
         return value
+
+    def tuned(self, knob: tuning.Knob) -> str:
+        """Take what makes podman faster, where it does."""
+        if knob.value:
+            self.reasons.append(Reason(knob.choice, knob.value, knob.why, knob.source))
+        return knob.value
 
 
 def _storage(facts: Facts, rules: _Rules, id_mode: str) -> tuple[str, str]:
@@ -340,6 +349,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         volumes=_volumes(facts, rules, id_mode),
         lock_type=_lock_type(facts, rules),
         uts=_uts(facts, rules, id_mode),
+        runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
+        collector=tuple(rules.tuned(tuning.collector()).split()),
         watched=_watched(rules, id_mode),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),

@@ -118,6 +118,22 @@ def _runroot(directory: Path) -> Path:
     return directory / "run"
 
 
+def _link_runroot(runroot: Path) -> None:
+    """Put the run state into memory by a link, since a store's database holds the path and refuses another.
+
+    /dev/shm outlives a restart of this container and may be shared with others of the pod: each start has its own.
+    """
+    if runroot.is_symlink():
+        return
+    runroot.parent.mkdir(parents=True, exist_ok=True)
+    if runroot.exists():
+        try:
+            runroot.rmdir()
+        except OSError:
+            return  # podman was here before us and has mounts there
+    runroot.symlink_to(tempfile.mkdtemp(prefix="podman-agent-run-", dir="/dev/shm"))
+
+
 def look(directory: Path | None = None) -> Decision:
     """Claim a store, read this pod and decide; no plan is written.
 
@@ -216,6 +232,8 @@ def ensure() -> shim.Hot:
         }
         try:
             Path(plan.tmpdir).mkdir(parents=True, exist_ok=True)
+            if plan.runroot_in_memory:
+                _link_runroot(Path(plan.runroot))
             for name, text in files.items():
                 write(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))
