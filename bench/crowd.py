@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 from typing import TYPE_CHECKING
 
-from bench import ROOT
 from bench.measuring import Row, Samples, paired, ratio, say
 from bench.peers import OURS
 
@@ -63,22 +63,18 @@ def builds_at_once(stage: Stage) -> Iterator[Row]:
 
 def pods_at_once(stage: Stage) -> Iterator[Row]:
     """Eight pods at once on one volume, as the soak test runs them, against eight with a volume each."""
-    import sys  # noqa: PLC0415
-
-    sys.path.insert(0, str(ROOT / "tests/soak"))
-    import agents  # noqa: PLC0415
-    from together import together  # noqa: PLC0415
-
     pods, rounds = (2, 2) if stage.quick else (8, 8)
     work = stage.work / "together"
     work.mkdir()
     failed: list[str] = []
+    agents = importlib.import_module("agents")
+    together = importlib.import_module("together").together
     with agents.registry(work) as registry:
 
         def run(mode: str) -> float:
             result = together(work, registry.address, mode, pods, rounds)
-            failed.extend(map(str, result["failures"]))  # type: ignore[call-overload]
-            return float(result["seconds"])  # type: ignore[arg-type]
+            failed.extend(map(str, result["failures"]))
+            return float(result["seconds"])
 
         series = {VOLUME: lambda: run("claim"), VOLUMES: lambda: run("private")}
         samples: Samples = paired(series, rounds=stage.rounds(3), seconds=200, least=2)

@@ -7,6 +7,7 @@ import io
 import json
 import secrets
 import tarfile
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.measuring import Row, Samples, paired, ratio
@@ -40,7 +41,7 @@ def layers(stage: Stage) -> Iterator[Row]:
         (context / "Dockerfile").write_text(text)
         pod.build(f"localhost/layers:{count}", str(context))
     samples = paired(
-        {f"{n} layers": (lambda n=n: step(pod, f"localhost/layers:{n}")) for n in counts},  # type: ignore[misc]
+        {f"{n} layers": partial(step, pod, f"localhost/layers:{n}") for n in counts},
         rounds=stage.rounds(15),
         seconds=60,
     )
@@ -63,9 +64,9 @@ def images(stage: Stage) -> Iterator[Row]:
         archive.unlink()
         had = count
         name = f"{count} images"
-        samples |= paired({name: lambda: step(pod, "busybox")}, rounds=stage.rounds(12), seconds=40)
+        samples |= paired({name: partial(step, pod, "busybox")}, rounds=stage.rounds(12), seconds=40)
         samples[f"{name}, docker run"] = paired(
-            {name: lambda: pod.time("run", "--rm", "busybox", "true")}, rounds=stage.rounds(12), seconds=40
+            {name: partial(pod.time, "run", "--rm", "busybox", "true")}, rounds=stage.rounds(12), seconds=40
         )[name]
     first, last = f"{counts[0]} images", f"{counts[-1]} images"
     goals = (

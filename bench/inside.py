@@ -1,7 +1,7 @@
 """Runs and times commands where they are measured, in a pod or beside a daemon: JSON lines in, JSON lines out.
 
-A question is ``{"together": [argv, …], "env": {…}, "stdin": text, "cwd": path}``: all of them are started at once and the
-time is that until the last has ended. Standard library only, and nothing of ours: the peers' pods run it too.
+A question is ``{"together": [argv, …], "env": {…}, "stdin": text, "cwd": path}``: all of them are started at once, and
+the time is that until the last has ended. Standard library only, and nothing of ours: the peers' pods run it too.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import host
 import outer
@@ -25,6 +25,7 @@ OURS = "agent"
 UNPRIVILEGED = "agent, unprivileged"
 DEFAULT = "podman's defaults"
 STABLE = "podman/stable's conf"
+STABLE_FUSE = "podman/stable's conf, fuse-overlayfs"
 PODMAN_DOCKER = "podman-docker"
 BUILDAH = "buildah"
 DOCKERD = "dockerd"
@@ -48,6 +49,11 @@ STORAGE_CONF = """[storage]
 driver = "overlay"
 graphroot = "/var/lib/containers/storage"
 runroot = "/run/containers/storage"
+"""
+# the storage.conf that the image of podman/stable is made with, where /dev/fuse is
+FUSE_CONF = """[storage.options.overlay]
+mount_program = "/usr/bin/fuse-overlayfs"
+mountopt = "nodev,fsync=0"
 """
 REGISTRIES_CONF = """unqualified-search-registries = ["docker.io"]
 short-name-mode = "permissive"
@@ -91,7 +97,8 @@ class Peer:
         self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        said = json.loads(line) if line else {"code": -1, "output": "the pod is gone", "seconds": 0.0}
+        gone: dict[str, Any] = {"code": -1, "output": "the pod is gone", "seconds": 0.0}
+        said = json.loads(line) if line else gone
         if check and said["code"]:
             raise BenchError(f"{self.title}: {commands[0]} failed ({said['code']}): {said['output'][-1500:]}")
         return said["seconds"], said["output"]
@@ -153,7 +160,7 @@ class Pod(Peer):
         variables = dict(env or {})
         if not ours:
             self._write("/etc/peer/containers.conf", conf)
-            self._write("/etc/peer/storage.conf", STORAGE_CONF)
+            self._write("/etc/peer/storage.conf", STORAGE_CONF + (FUSE_CONF if title == STABLE_FUSE else ""))
             self._write("/etc/peer/registries.conf", REGISTRIES_CONF)
             variables |= {
                 "CONTAINERS_CONF": "/etc/peer/containers.conf",

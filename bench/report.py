@@ -111,8 +111,8 @@ def chart(results: Results) -> str:
     left, scale, step, widest = 520, 200, 22, 2.0
     height = 40 + step * len(bars)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + scale * widest + 120:.0f} {height}" '
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + scale * widest + 120:.0f} {height}">',
+        "<style>text { font: 11px sans-serif }</style>",
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{left + scale}" y="14" text-anchor="middle">goal</text>',
     ]

@@ -12,7 +12,7 @@ import outer
 
 from bench import project
 from bench.measuring import say
-from bench.peers import BUILDAH, DEFAULT, DOCKERD, OURS, STABLE, STABLE_CONF, UNPRIVILEGED, Dockerd, Peer, Pod, ulimits
+from bench.peers import BUILDAH, DEFAULT, DOCKERD, OURS, STABLE, STABLE_CONF, STABLE_FUSE, Dockerd, Peer, Pod, ulimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,11 +81,12 @@ class Stage:
 
     def make(self, title: str) -> Peer:
         """Start a peer."""
-        confs = {STABLE: f"{ulimits()}{STABLE_CONF}", DEFAULT: ulimits(), BUILDAH: ulimits()}
+        stable = f"{ulimits()}{STABLE_CONF}"
+        confs = {STABLE: stable, STABLE_FUSE: stable, DEFAULT: ulimits(), BUILDAH: ulimits()}
         if title == DOCKERD:
             return Dockerd(self.work)
         # ENV of quay.io/podman/stable
-        env = {"BUILDAH_ISOLATION": "chroot"} if title == STABLE else {}
+        env = {"BUILDAH_ISOLATION": "chroot"} if title in {STABLE, STABLE_FUSE} else {}
         return Pod(title, self.work, confs.get(title, ""), env)
 
     def dismiss(self, title: str) -> None:
@@ -163,6 +164,3 @@ class Stage:
         with outer.Registry(where) as registry:
             yield registry
         shutil.rmtree(where, ignore_errors=True)
-
-
-__all__ = ["BUILDAH", "DEFAULT", "DOCKERD", "OURS", "STABLE", "UNPRIVILEGED", "Stage"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import demo
 import pytest
-from bench import report
 from podman_agent import errors
 from podman_agent.overrides import ANY, OVERRIDES
+
+from bench import report
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
