@@ -45,11 +45,10 @@ def versions(stage: Stage) -> dict[str, str]:
     """Of what was measured, asked of the peers that are up."""
     found = {}
     for title, peer in stage.up.items():
-        text = peer.sh(
-            f"{peer.program[0]} version --format json 2>/dev/null || {peer.program[0]} --version", check=False
-        )
-        number = re.search(r'"Version": ?"([^"]+)"|version ([^\s,]+)', text)
-        found[title] = (number[1] or number[2]) if number else "unknown"
+        # our docker tells docker's own version, as pipelines expect
+        program = "podman" if peer.program == ["docker"] else peer.program[0]
+        number = re.search(r"version ([^\s,]+)", peer.sh(f"{program} --version", check=False))
+        found[title] = f"{Path(program).name} {number[1]}" if number else "unknown"
     return found
 
 
@@ -70,30 +69,32 @@ def line(row: Row) -> str:
     """One row for who watches."""
     data = row.to_json()
     series: Any = data["series"]
-    medians = ", ".join(f"{name} {_number(entry['median'])} {row.unit}" for name, entry in series.items())
+    medians = ", ".join(f"{name} {_number(entry['median'], row.unit)}" for name, entry in series.items())
     checks: Any = data["checks"]
     goals = "; ".join(f"{c['what']} {c['value']} ({c['goal']}: {'met' if c['met'] else 'MISSED'})" for c in checks)
     return f"{row.name}: {medians} | {goals}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+def _number(value: float, unit: str) -> str:
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
 def table(results: Results) -> str:
     """The Markdown table, with the machine it is from."""
     m = results["machine"]
     head = f"{m['cpu']}, {m['memory']}, kernel {m['kernel']}, {m['disk']}, cgroups {m['cgroups']}; {results['date']}."
-    versions_of = ", ".join(f"{name} {number}" for name, number in sorted(results["versions"].items()))
+    versions_of = ", ".join(f"{name}: {number}" for name, number in sorted(results["versions"].items()))
     lines = [
         head,
-        f"Versions: {versions_of}.",
+        f"{versions_of}.",
         "",
         "| measure | medians | figure | goal | met |",
         "|---|---|---|---|---|",
     ]
     for row in results["rows"].values():
-        medians = "<br>".join(f"{name}: {_number(s['median'])} {row['unit']}" for name, s in row["series"].items())
+        medians = "<br>".join(f"{name}: {_number(s['median'], row['unit'])}" for name, s in row["series"].items())
         figures = "<br>".join(f"{c['what']}: {c['value']:.2f}" for c in row["checks"])
         goals = "<br>".join(c["goal"] for c in row["checks"])
         met = "<br>".join("yes" if c["met"] else "**no**" for c in row["checks"])

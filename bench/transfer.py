@@ -59,7 +59,7 @@ def transfer(stage: Stage) -> Iterator[Row]:
         return once
 
     versus = [peer.title for peer in peers if peer.title != OURS]
-    paired({peer.title: sample(peer) for peer in peers}, rounds=stage.rounds(4), seconds=150)
+    paired({peer.title: sample(peer) for peer in peers}, rounds=stage.rounds(4), seconds=150, least=2)
     goals = tuple(ratio(pushes, OURS, title, 1.0) for title in versus)
     yield Row("push", "push of a 1 GB image of 10 layers", pushes, goals, note=note)
     seconds = sorted(repeats[OURS])[len(repeats[OURS]) // 2]
@@ -78,7 +78,7 @@ def transfer(stage: Stage) -> Iterator[Row]:
 
         return once
 
-    samples = paired({peer.title: pull(peer) for peer in peers}, rounds=stage.rounds(4), seconds=120)
+    samples = paired({peer.title: pull(peer) for peer in peers}, rounds=stage.rounds(4), seconds=100, least=2)
     goals = tuple(ratio(samples, OURS, title, 1.0) for title in versus)
     yield Row("pull", "pull of it into an empty store", samples, goals, note=note)
     for peer in peers:
