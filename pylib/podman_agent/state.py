@@ -12,6 +12,7 @@ import fcntl
 import os
 import sys
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,17 +122,22 @@ def _runroot(directory: Path) -> Path:
 def _link_runroot(runroot: Path) -> None:
     """Put the run state into memory by a link, since a store's database holds the path and refuses another.
 
-    /dev/shm outlives a restart of this container and may be shared with others of the pod: each start has its own.
+    /dev/shm may be shared with the pod's other containers, and it or the link may outlive a restart of this one: each
+    start has a directory of its own.
     """
+    ours = f"podman-agent-run-{zlib.crc32(shim.stamp().encode()):08x}-"
     if runroot.is_symlink():
-        return
+        before = runroot.readlink()
+        if before.name.startswith(ours) and before.is_dir():
+            return
+        runroot.unlink()
     runroot.parent.mkdir(parents=True, exist_ok=True)
     if runroot.exists():
         try:
             runroot.rmdir()
         except OSError:
             return  # podman was here before us and has mounts there
-    runroot.symlink_to(tempfile.mkdtemp(prefix="podman-agent-run-", dir="/dev/shm"))
+    runroot.symlink_to(tempfile.mkdtemp(prefix=ours, dir="/dev/shm"))
 
 
 def look(directory: Path | None = None) -> Decision:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from podman_agent.facts import Facts
 
 MEMORY = "/dev/shm"
+RUNROOT = "/run/containers/storage"
 # podman keeps some kilobytes there for each container that runs
 SHM_FOR_RUNROOT = 32 << 20
 SOURCE_MOUNTS = "https://github.com/containers/storage/blob/v1.57.2/layers.go"
@@ -30,7 +31,9 @@ def runroot(facts: Facts, id_mode: str) -> Knob:
         facts: What the pod is.
         id_mode: Only root's podman: in a user namespace the flags of /dev/shm are locked for what is bound from there.
     """
-    fits = facts.shm_bytes >= SHM_FOR_RUNROOT and facts.runroot_fs not in {"", "tmpfs"}
+    # a state directory of the caller's own is removed by the caller, who knows nothing of /dev/shm
+    podmans = facts.runroot == RUNROOT
+    fits = podmans and facts.shm_bytes >= SHM_FOR_RUNROOT and facts.runroot_fs not in {"", "tmpfs"}
     why = (
         f"/run is on a disk here ({facts.runroot_fs}): 278 of the 409 flushes of a cached build of 40 steps were of"
         " run state, which no new container reads"
