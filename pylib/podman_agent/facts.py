@@ -80,7 +80,7 @@ class Facts:
     store: str = ""  # the claimed store as `podman-agent cache ls` names it
     store_note: str = ""
     runroot: str = "/run/containers/storage"
-    runroot_fs: str = ""
+    runroot_fs: str = ""  # only in a container: what is mounted on a machine is not our business
     overlay: str = ""
     overlay_userns: str = "not tried"
     user_namespace: str = ""
@@ -318,7 +318,7 @@ def read(
         store=store.name,
         store_note=store.note,
         runroot=str(runroot),
-        runroot_fs=file_system(existing_ancestor(runroot)),
+        runroot_fs=file_system(existing_ancestor(runroot)) if "container" in env else "",
         overlay=write_error or trials.overlay(there, userns=False),
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,

@@ -12,13 +12,12 @@ import fcntl
 import os
 import sys
 import tempfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent import facts as facts_module
-from podman_agent import render, shim
+from podman_agent import render, shim, trials, tuning
 from podman_agent.errors import VolumeError
 from podman_agent.overrides import overrides_from
 from podman_agent.plan import Plan, decide
@@ -119,25 +118,18 @@ def _runroot(directory: Path) -> Path:
     return directory / "run"
 
 
-def _link_runroot(runroot: Path) -> None:
-    """Put the run state into memory by a link, since a store's database holds the path and refuses another.
+def _mount_runroot(runroot: Path) -> None:
+    """Put the run state into memory; its path stays, since a store's database holds it and refuses another.
 
-    /dev/shm may be shared with the pod's other containers, and it or the link may outlive a restart of this one: each
-    start has a directory of its own.
+    Where the mount is refused (AppArmor), or podman was here before us and has mounts there, it stays on the disk.
     """
-    ours = f"podman-agent-run-{zlib.crc32(shim.stamp().encode()):08x}-"
-    if runroot.is_symlink():
-        before = runroot.readlink()
-        if before.name.startswith(ours) and before.is_dir():
-            return
-        runroot.unlink()
-    runroot.parent.mkdir(parents=True, exist_ok=True)
-    if runroot.exists():
-        try:
-            runroot.rmdir()
-        except OSError:
-            return  # podman was here before us and has mounts there
-    runroot.symlink_to(tempfile.mkdtemp(prefix=ours, dir="/dev/shm"))
+    if os.path.ismount(runroot):
+        return
+    runroot.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError):
+        runroot.rmdir()  # fails unless it is empty
+        runroot.mkdir(mode=0o700)
+        trials.mount("tmpfs", str(runroot), "tmpfs", tuning.RUNROOT_FLAGS, tuning.RUNROOT_OPTIONS)
 
 
 def look(directory: Path | None = None) -> Decision:
@@ -239,7 +231,7 @@ def ensure() -> shim.Hot:
         try:
             Path(plan.tmpdir).mkdir(parents=True, exist_ok=True)
             if plan.runroot_in_memory:
-                _link_runroot(Path(plan.runroot))
+                _mount_runroot(Path(plan.runroot))
             for name, text in files.items():
                 write(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from podman_agent.facts import Facts
 
-MEMORY = "/dev/shm"
+MEMORY = "tmpfs"
 RUNROOT = "/run/containers/storage"
 # podman keeps some kilobytes there for each container that runs
-SHM_FOR_RUNROOT = 32 << 20
+RUNROOT_OPTIONS = "size=64m,mode=700"
+RUNROOT_FLAGS = 2 | 4  # MS_NOSUID, MS_NODEV: linux/mount.h
 SOURCE_MOUNTS = "https://github.com/containers/storage/blob/v1.57.2/layers.go"
 SOURCE_COLLECTOR = "https://go.dev/doc/gc-guide"
 
@@ -25,15 +26,14 @@ class Knob(NamedTuple):
 
 
 def runroot(facts: Facts, id_mode: str) -> Knob:
-    """Whether podman's run state goes to /dev/shm: /run is a tmpfs on a machine, but a disk in a pod.
+    """Whether a tmpfs is mounted for podman's run state: on a machine /run is one, in a pod it is a disk.
 
     Args:
         facts: What the pod is.
-        id_mode: Only root's podman: in a user namespace the flags of /dev/shm are locked for what is bound from there.
+        id_mode: Only root's podman mounts in the pod's own mount namespace.
     """
-    # a state directory of the caller's own is removed by the caller, who knows nothing of /dev/shm
-    podmans = facts.runroot == RUNROOT
-    fits = podmans and facts.shm_bytes >= SHM_FOR_RUNROOT and facts.runroot_fs not in {"", "tmpfs"}
+    # a state directory of the caller's own is the caller's to remove
+    fits = facts.runroot == RUNROOT and facts.runroot_fs not in {"", "tmpfs"}
     why = (
         f"/run is on a disk here ({facts.runroot_fs}): 278 of the 409 flushes of a cached build of 40 steps were of"
         " run state, which no new container reads"
