@@ -42,7 +42,7 @@ def _unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, fstype: str | None, flags: int, data: str = "") -> None:
-    """mount(2).
+    """Call mount(2) here and now.
 
     Raises:
         OSError: As the kernel says.
