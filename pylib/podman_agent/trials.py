@@ -42,7 +42,7 @@ def _unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, fstype: str | None, flags: int, data: str = "") -> None:
-    """Call mount(2) here and now.
+    """Make the system call.
 
     Raises:
         OSError: As the kernel says.
