@@ -28,8 +28,8 @@ lint: $(VENV)/ready
 	$(VENV)/bin/hadolint Containerfile
 	$(PYTHON) tools/shell_scripts.py | xargs shellcheck
 
-bench:  ## what the shim costs
-	$(PYTHON) bench/shim.py
+bench:  ## half an hour: against podman's defaults, buildah and dockerd; writes bench/results.json, the README's table and chart
+	$(PYTHON) -m bench $(BENCH)
 
 soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one cache volume; figures in .cache/soak
 	mkdir -p .cache/soak

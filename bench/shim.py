@@ -36,30 +36,45 @@ def seconds(command: list[str], env: dict[str, str]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Print one JSON object: medians in milliseconds and the ratios."""
+BARE = "python3 -IS -c pass"
+Samples = dict[str, list[float]]
+
+
+def measure(runs: int) -> Samples:
+    """Seconds of each command, interleaved."""
+    samples: Samples = {}
     with tempfile.TemporaryDirectory() as directory:
         plan_with("/bin/true", directory)
         env = dict(os.environ)
         commands = {
-            "python3 -IS -c pass": ["/usr/bin/python3", "-IS", "-c", "pass"],
+            BARE: ["/usr/bin/python3", "-IS", "-c", "pass"],
             "true": ["/bin/true"],
             "podman version": [str(ROOT / "entrypoint/podman"), "version"],
             "docker run": [str(ROOT / "entrypoint/docker"), "run", "--rm", "busybox", "true"],
             "docker exec": [str(ROOT / "entrypoint/docker"), "exec", "-i", "c", "true"],
         }
-        samples: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(RUNS):
+        samples = {name: [] for name in commands}
+        for _ in range(runs):
             for name, command in commands.items():
                 samples[name].append(seconds(command, env))
-    medians = {name: statistics.median(values) * 1000 for name, values in samples.items()}
-    bare = medians["python3 -IS -c pass"]
-    added = {name: (medians[name] - medians["true"]) / bare for name in commands if " " in name and name[0] != "p"}
-    added["podman version"] = (medians["podman version"] - medians["true"]) / bare
+    del os.environ["PODMAN_AGENT_STATE_DIR"]
+    return samples
+
+
+def added(samples: Samples) -> dict[str, float]:
+    """What the shim adds to the program behind it, in units of the bare interpreter."""
+    medians = {name: statistics.median(values) for name, values in samples.items()}
+    shims = [name for name in samples if name not in {BARE, "true"}]
+    return {name: (medians[name] - medians["true"]) / medians[BARE] for name in shims}
+
+
+def main() -> None:
+    """Print one JSON object: medians in milliseconds and the ratios."""
+    samples = measure(RUNS)
     report = {
         "runs": RUNS,
-        "median_ms": {name: round(value, 2) for name, value in medians.items()},
-        "added to podman, in units of the bare interpreter": {name: round(v, 3) for name, v in added.items()},
+        "median_ms": {name: round(statistics.median(values) * 1000, 2) for name, values in samples.items()},
+        "added to podman, in units of the bare interpreter": {n: round(v, 3) for n, v in added(samples).items()},
     }
     print(json.dumps(report, indent=1))
 

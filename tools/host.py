@@ -109,6 +109,35 @@ def ensure(*needs: str) -> None:
         raise HostError(what)
 
 
+def unpack(*packages: str, into: Path) -> None:
+    """Unpack Debian's packages into a directory, and install nothing: no service starts, nothing conflicts.
+
+    Args:
+        packages: Names of packages; what they depend on is not fetched.
+        into: A directory that is theirs alone; when it is there, nothing is done.
+
+    Raises:
+        HostError: No apt, or it failed.
+    """
+    if into.is_dir():
+        return
+    if not shutil.which("apt-get"):
+        what = f"{', '.join(packages)} come from Debian's packages, and this machine has no apt-get"
+        raise HostError(what)
+    print(f"unpacking into {into}: {' '.join(packages)}", file=sys.stderr, flush=True)
+    aside = into.with_name(f".{os.getpid()}.{into.name}")
+    aside.mkdir(parents=True)
+    try:
+        _run(["apt-get", "-q", "update"])
+        _run(["apt-get", "-q", "download", *packages], cwd=aside)
+        for archive in aside.glob("*.deb"):
+            _run(["dpkg-deb", "-x", str(archive), str(aside)])
+            archive.unlink()
+        aside.rename(into)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _present(probe: str) -> bool:
     if probe.startswith("module:"):
         return importlib.util.find_spec(probe.removeprefix("module:")) is not None
@@ -118,9 +147,10 @@ def _present(probe: str) -> bool:
     return shutil.which(probe, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], cwd: Path | None = None) -> None:
     done = subprocess.run(
         command,
+        cwd=cwd,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -82,6 +82,7 @@ class Facts:
     store_note: str = ""
     runroot: str = "/run/containers/storage"
     run_directory: str = "/run"  # where root's podman may keep its run state
+    runroot_fs: str = ""  # only in a container: what is mounted on a machine is not our business
     overlay: str = ""
     overlay_userns: str = "not tried"
     user_namespace: str = ""
@@ -318,6 +319,7 @@ def read(
         runroot=str(runroot),
         run_directory="/run" if os.access("/run", os.W_OK) else str(state),
         overlay=write_error or trials.overlay(there, userns=False, userxattr=trials.in_user_namespace()),
+        runroot_fs=file_system(existing_ancestor(runroot)) if "container" in env else "",
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,
         mount_proc=trials.mount_proc(userns=not rootful),

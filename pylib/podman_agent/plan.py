@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from podman_agent import tuning
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
 from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
 from podman_agent.rules import Reason, Rules
@@ -77,6 +78,8 @@ class Plan:
     lock_type: str = ""
     uts: str = "private"
     run_directory: str = ""  # for what podman and its runtime keep in /run
+    runroot_in_memory: bool = False
+    collector: tuple[str, ...] = ()  # variables of Go's garbage collector
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
     def to_json(self) -> str:
@@ -327,6 +330,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         lock_type=_lock_type(facts, rules),
         uts=_uts(facts, rules, id_mode),
         run_directory=_run_directory(facts, rules),
+        runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
+        collector=tuple(rules.tuned(tuning.collector()).split()),
         watched=_watched(rules, id_mode),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),

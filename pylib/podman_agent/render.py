@@ -115,6 +115,7 @@ def engine_environment(plan: Plan) -> dict[str, str]:
         "TMPDIR": plan.tmpdir,
         "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
     }
+    environment |= {name: value for name, _, value in (text.partition("=") for text in plan.collector)}
     if plan.isolation == "chroot":
         # after pivot_root buildah remounts the old root without its locked flags (nodev, noatime, as the node has
         # it), which a user namespace may not: `error stat()ing intended root directory` (chroot/run_linux.go)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from podman_agent.facts import Facts
+    from podman_agent.tuning import Knob
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,9 @@ class Rules:
             value = forced
         self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
         return value
+
+    def tuned(self, knob: Knob) -> str:
+        """Take what makes podman faster, where it does."""
+        if knob.value:
+            self.reasons.append(Reason(knob.choice, knob.value, knob.why, knob.source))
+        return knob.value

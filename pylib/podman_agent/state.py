@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent import facts as facts_module
-from podman_agent import render, shim
+from podman_agent import render, shim, trials, tuning
 from podman_agent.errors import VolumeError
 from podman_agent.overrides import overrides_from
 from podman_agent.plan import Plan, decide
@@ -118,6 +118,20 @@ def _runroot(directory: Path) -> Path:
     return directory / "run"
 
 
+def _mount_runroot(runroot: Path) -> None:
+    """Put the run state into memory; its path stays, since a store's database holds it and refuses another.
+
+    Where the mount is refused (AppArmor), or podman was here before us and has mounts there, it stays on the disk.
+    """
+    if os.path.ismount(runroot):
+        return
+    runroot.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError):
+        runroot.rmdir()  # fails unless it is empty
+        runroot.mkdir(mode=0o700)
+        trials.mount("tmpfs", str(runroot), "tmpfs", tuning.RUNROOT_FLAGS, tuning.RUNROOT_OPTIONS)
+
+
 def look(directory: Path | None = None) -> Decision:
     """Claim a store, read this pod and decide; no plan is written.
 
@@ -216,6 +230,8 @@ def ensure() -> shim.Hot:
         }
         try:
             Path(plan.tmpdir).mkdir(parents=True, exist_ok=True)
+            if plan.runroot_in_memory:
+                _mount_runroot(Path(plan.runroot))
             for name, text in files.items():
                 write(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))

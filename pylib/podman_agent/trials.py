@@ -42,7 +42,12 @@ def _unshare(flags: int) -> None:
     _check(_libc().unshare(flags), "unshare")
 
 
-def _mount(source: str, target: str, fstype: str | None, flags: int, data: str = "") -> None:
+def mount(source: str, target: str, fstype: str | None, flags: int, data: str = "") -> None:
+    """Make the system call.
+
+    Raises:
+        OSError: As the kernel says.
+    """
     encoded = [s.encode() if s is not None else None for s in (source, target, fstype)]
     _check(_libc().mount(*encoded, ctypes.c_ulong(flags), data.encode()), f"mount {fstype}")
 
@@ -84,7 +89,7 @@ def _enter_user_namespace() -> None:
 
 
 def _private_mounts() -> None:
-    _mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
 def user_namespace() -> str:
@@ -152,7 +157,7 @@ def mount_proc(*, userns: bool) -> str:
             code = 1
             with contextlib.suppress(OSError):
                 _private_mounts()
-                _mount("proc", "/proc", "proc", 0)
+                mount("proc", "/proc", "proc", 0)
                 code = 0
             os._exit(code)
         if os.waitpid(pid, 0)[1] != 0:
@@ -191,7 +196,7 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
         (lower / "old").write_text("old")
         (lower / "directory").mkdir()
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-        _mount("overlay", str(merged), "overlay", 0, options + (",userxattr" if userxattr else ""))
+        mount("overlay", str(merged), "overlay", 0, options + (",userxattr" if userxattr else ""))
         try:
             (merged / "new").write_text("new")
             (merged / "old").rename(merged / "renamed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import demo
 import pytest
 from podman_agent import errors
 from podman_agent.overrides import ANY, OVERRIDES
+
+from bench import report
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -66,3 +69,23 @@ def test_its_table_of_pod_shapes_is_the_one_the_tests_wrote() -> None:
     table = README.partition("<!-- pod shapes -->\n")[2].partition("<!-- end of pod shapes -->")[0]
     assert table.count("\n") > 15
     assert page.endswith(table)
+
+
+def test_its_table_of_figures_is_made_of_the_results() -> None:
+    """`make bench` writes all three."""
+    results = json.loads((ROOT / "bench/results.json").read_text())
+    table = README.partition(report.BEGIN)[2].partition(report.END)[0]
+    assert table == report.table(results)
+    assert table.count("\n| ") > 14
+    assert (ROOT / "bench/results.svg").read_text() == report.chart(results)
+
+
+def test_a_figure_is_met_exactly_when_it_is_within_its_goal() -> None:
+    """No row is coloured by hand."""
+    rows = json.loads((ROOT / "bench/results.json").read_text())["rows"]
+    checks = [check for row in rows.values() for check in row["checks"]]
+    assert checks
+    for check in checks:
+        within = check["value"] >= check["limit"] if check["at_least"] else check["value"] <= check["limit"]
+        assert within == check["met"]
+    assert all(row["met"] == all(check["met"] for check in row["checks"]) for row in rows.values())

@@ -249,6 +249,22 @@ def test_a_small_dev_shm_moves_the_locks_to_files() -> None:
     assert "lock_type" not in render.containers_conf(decide(facts(), {}))
 
 
+def test_run_state_goes_to_memory_only_where_run_is_a_disk_and_root_needs_no_user_namespace() -> None:
+    """In a user namespace podman mounts where the next call does not see it."""
+    on_disk = replace(facts(), runroot_fs="overlay")
+    assert decide(on_disk, {}).runroot_in_memory
+    assert not decide(replace(on_disk, runroot_fs="tmpfs"), {}).runroot_in_memory
+    assert not decide(replace(on_disk, runroot="/run/mine/run"), {}).runroot_in_memory
+    assert not decide(replace(facts("default-volume"), runroot_fs="overlay"), {}).runroot_in_memory
+
+
+def test_go_collects_seldom_but_not_without_bounds() -> None:
+    """GOGC alone would let podman's memory grow to five times what it holds."""
+    environment = render.engine_environment(decide(facts(), {}))
+    assert environment["GOGC"] == "400"
+    assert environment["GOMEMLIMIT"] == "1GiB"
+
+
 def test_containers_of_an_unprivileged_pod_get_the_pods_proc() -> None:
     """A fresh one cannot be mounted where the kubelet masks parts of it; privileged pods mount their own."""
     assert decide(facts("least-capabilities"), {}).volumes == ("/proc:/proc",)

@@ -1,0 +1,118 @@
+"""Paired runs, and the rows they make."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Samples = dict[str, list[float]]
+
+
+def say(text: str) -> None:
+    """One line for who watches."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def paired(
+    series: Mapping[str, Callable[[], float]],
+    *,
+    rounds: int,
+    seconds: float,
+    before: Callable[[int], None] | None = None,
+    least: int = 3,
+) -> Samples:
+    """Run every series once a round, one after the other, so that what else the machine does hits all alike.
+
+    Args:
+        series: What gives one sample each, in seconds.
+        rounds: How many rounds at most.
+        seconds: After that many no further round is begun, once there are `least`.
+        before: Called with the round's number before each round, not timed.
+        least: Fewest rounds.
+    """
+    samples: Samples = {name: [] for name in series}
+    end = time.monotonic() + seconds
+    for number in range(rounds):
+        if number >= min(least, rounds) and time.monotonic() > end:
+            break
+        if before:
+            before(number)
+        for name, sample in series.items():
+            samples[name].append(sample())
+    return samples
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure that has a goal.
+
+    Args:
+        what: What is divided by what, or what is timed.
+        value: The figure.
+        limit: What it may be at most (at least, where `at_least`).
+        at_least: More is better.
+    """
+
+    what: str
+    value: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is met."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+def ratio(samples: Samples, ours: str, theirs: str, limit: float, *, at_least: bool = False) -> Check:
+    """The median of the rounds' ratios: each round's two samples were taken one right after the other."""
+    value = statistics.median(a / b for a, b in zip(samples[ours], samples[theirs], strict=True))
+    return Check(f"{ours} / {theirs}", value, limit, at_least)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        name: Its key in results.json and for ``--only``.
+        measure: What is measured, in words.
+        samples: All samples of all series, in seconds unless `unit` says otherwise.
+        checks: The figures that have goals.
+        unit: Of the samples.
+        note: What must be known to read it; what could not be compared and why.
+    """
+
+    name: str
+    measure: str
+    samples: Samples
+    checks: tuple[Check, ...]
+    unit: str = "s"
+    note: str = ""
+    date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+
+    def to_json(self) -> dict[str, object]:
+        """As results.json has it."""
+        return {
+            "measure": self.measure,
+            "date": self.date,
+            "unit": self.unit,
+            "series": {
+                name: {"median": round(statistics.median(values), 5), "samples": [round(v, 5) for v in values]}
+                for name, values in self.samples.items()
+            },
+            "checks": [
+                {"what": c.what, "value": round(c.value, 3), "goal": f"{'≥' if c.at_least else '≤'} {c.limit:g}"}
+                | {"limit": c.limit, "at_least": c.at_least, "met": c.met}
+                for c in self.checks
+            ],
+            "met": all(c.met for c in self.checks),
+            "note": self.note,
+        }
