@@ -17,6 +17,10 @@ class Refusal(NamedTuple):
     fix: str
 
 
+def _only_crun_on_hybrid(facts: Facts) -> bool:
+    return facts.cgroup == "hybrid" and "runc" not in facts.programs
+
+
 def refusal(facts: Facts, id_mode: str, name: str, value: str) -> Refusal | None:
     """Say why this pod cannot have a forced value; None where it can.
 
@@ -35,6 +39,10 @@ def refusal(facts: Facts, id_mode: str, name: str, value: str) -> Refusal | None
             )
         case "CGROUP_MANAGER", "systemd" if not facts.systemd:
             return Refusal("systemd is not PID 1 here", "drop the variable")
+        case "RUNTIME", "runc" if "runc" in facts.programs and not (facts.privileged and facts.cgroup_writable):
+            return Refusal("no cgroup can be made here, and runc starts nothing without one", "drop the variable")
+        case "ISOLATION", ("oci" | "rootless") if facts.privileged and _only_crun_on_hybrid(facts):
+            return Refusal("the node has hybrid cgroups, which crun refuses", "install runc, or drop the variable")
         case "CGROUPS", "enabled" if facts.cgroup == "none" or not facts.cgroup_writable:
             return Refusal(f"no child cgroup can be made here (cgroup version: {facts.cgroup})", _PRIVILEGED)
         case "NETWORK", "bridge" if id_mode == "root" and "NET_ADMIN" not in facts.capabilities:

@@ -62,6 +62,18 @@ def test_a_journal_and_systemd_are_taken_where_they_are() -> None:
     assert decide(there, forced).events == "journald"
 
 
+def test_a_runtime_that_cannot_start_anything_is_refused() -> None:
+    """Runc without cgroups, and crun's containers on a node with hybrid ones."""
+    programs = {**facts("least-capabilities").programs, "runc": "/usr/bin/runc"}
+    with pytest.raises(PodRefusalError, match="drop the variable"):
+        decide(replace(facts("least-capabilities"), programs=programs), {PREFIX + "RUNTIME": "runc"})
+    hybrid = replace(facts(), cgroup="hybrid")
+    assert decide(replace(hybrid, programs=programs), {PREFIX + "ISOLATION": "oci"}).isolation == "oci"
+    without = {name: path for name, path in programs.items() if name != "runc"}
+    with pytest.raises(PodRefusalError, match="install runc"):
+        decide(replace(hybrid, programs=without), {PREFIX + "ISOLATION": "oci"})
+
+
 def test_every_choice_has_a_row() -> None:
     """A variable with fixed values is one that the pod may not allow, or one that is shown to be taken."""
     choices = {name for name, values in OVERRIDES.items() if len(values) > 1} - {"CACHE_LOCKS"}
