@@ -196,7 +196,7 @@ def main() -> int:
         for path in (volume, twin):
             keep_only_base(path)
         with contextlib.suppress(ZeroDivisionError):
-            killed, never = (gc.usage([path / layout.HOME]) for path in (volume, twin))
+            killed, never = (gc.usage([path]) for path in (volume, twin))
             result["size_against_never_killed"] = round(killed / never, 4)
     print(json.dumps(result, indent=1))
     return 1 if failures or found else 0
