@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
-# CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
-_OWNERS_RIGHTS = 1 << 0 | 1 << 1 | 1 << 3
+# capabilities(7)
+_CHOWN, _DAC_OVERRIDE, _FOWNER = 1 << 0, 1 << 1, 1 << 3
 
 
 def subordinate(file: str, ident: int) -> list[tuple[int, int]]:
@@ -45,26 +45,38 @@ def subordinate(file: str, ident: int) -> list[tuple[int, int]]:
     return [(int(r[1]), int(r[2])) for r in rows if len(r) == 3 and r[0] in names and r[1].isdigit() and r[2].isdigit()]
 
 
-def foreign() -> bool:
-    """Whether files may belong to somebody else than this process can act for."""
+def _have(*capabilities: int) -> bool:
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
-        effective = next(line for line in status if line.startswith("CapEff:"))
-    return int(effective.split()[1], 16) & _OWNERS_RIGHTS != _OWNERS_RIGHTS
+        effective = int(next(line for line in status if line.startswith("CapEff:")).split()[1], 16)
+    return all(effective & capability for capability in capabilities)
 
 
-def inside(action: Callable[[], T]) -> T:
+def foreign(*, giving: bool = False) -> bool:
+    """Whether files may belong to somebody else than this process can act for.
+
+    Args:
+        giving: Files are to be given away too; reading and deleting need no CHOWN.
+    """
+    return not _have(_DAC_OVERRIDE, _FOWNER, *([_CHOWN] if giving else []))
+
+
+def inside(action: Callable[[], T], *, giving: bool = False) -> T:
     """Run `action` where podman's ids are ours; here and now where that is so already or cannot be had.
 
     Args:
         action: Runs in a forked child; what it returns or raises must be picklable.
+        giving: As for `foreign`.
     """
-    if not foreign():
+    if not foreign(giving=giving):
         return action()
     import pickle  # noqa: PLC0415 - milliseconds that a privileged pod need not pay
 
     asked, answer = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - the child is never measured
+        # with its own end open it would wait for ever for a parent that could map nothing
+        os.close(asked[1])
+        os.close(answer[0])
         _child(action, asked[0], answer[1])
     os.close(asked[0])
     os.close(answer[1])
@@ -117,6 +129,8 @@ def _map_ids(child: int) -> bool:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if done.returncode == 0:
                 continue
+        if _have(_DAC_OVERRIDE):
+            return False  # a namespace of one id would hide the files of others, which can be reached from here
         try:
             if program == "newgidmap":
                 _write(child, "setgroups", "deny")

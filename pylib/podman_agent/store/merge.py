@@ -46,7 +46,7 @@ def merge(
     Returns:
         How many images were brought; 0 where the file system or the pod allows no hard links.
     """
-    return ids.inside(lambda: _merge(source, target, aside, names, time.monotonic() + budget))
+    return ids.inside(lambda: _merge(source, target, aside, names, time.monotonic() + budget), giving=True)
 
 
 def _merge(source: Path, target: Path, aside: Path, names: Collection[str] | None, deadline: float) -> int:
