@@ -143,18 +143,31 @@ def test_a_refusal_is_one_line_on_stderr(pod: Callable[..., outer.Pod], broken: 
     assert words in done.stderr
 
 
-def test_a_volume_of_another_driver_keeps_it(pod: Callable[..., outer.Pod]) -> None:
+def test_a_graphroot_of_another_driver_keeps_it(pod: Callable[..., outer.Pod]) -> None:
     """Made with vfs once, used with vfs ever after; forcing overlay on it is refused, and nothing is lost."""
-    with pod(PODMAN_AGENT_STORAGE_DRIVER="vfs") as agent:
+    mine = {"PODMAN_AGENT_GRAPHROOT": "/var/lib/containers/mine"}
+    with pod(PODMAN_AGENT_STORAGE_DRIVER="vfs", **mine) as agent:
         agent.sh(HELLO + " | docker build -t kept -")
-    with pod() as agent:
+    with pod(**mine) as agent:
         assert "vfs" in agent.sh("podman info --format '{{.Store.GraphDriverName}}'").stdout
         assert "Using cache" in agent.sh(HELLO + " | docker build -").stdout
-    with pod(PODMAN_AGENT_STORAGE_DRIVER="overlay") as agent:
+    with pod(PODMAN_AGENT_STORAGE_DRIVER="overlay", **mine) as agent:
         done = agent.sh("docker images", check=False)
         assert (done.returncode, done.stdout) == (78, "")
         assert "was made with storage driver vfs, not overlay" in done.stderr
+    with pod(**mine) as agent:
+        assert "kept" in agent.sh("docker images").stdout
+
+
+def test_pods_that_force_vfs_have_stores_of_their_own_on_the_volume(pod: Callable[..., outer.Pod]) -> None:
+    """So that one such pod does not make all others slow."""
+    driver = "podman info --format '{{.Store.GraphDriverName}}'"
+    with pod(PODMAN_AGENT_STORAGE_DRIVER="vfs") as agent:
+        agent.sh(HELLO + " | docker build -t kept -")
     with pod() as agent:
+        assert agent.sh(driver).stdout == "overlay\n"
+    with pod(PODMAN_AGENT_STORAGE_DRIVER="vfs") as agent:
+        assert agent.sh(driver).stdout == "vfs\n"
         assert "kept" in agent.sh("docker images").stdout
 
 
