@@ -82,3 +82,18 @@ def test_another_file_system_is_told_from_the_volume(small: Small) -> None:
     code, said = small.sh("echo FROM busybox | docker build -o type=docker,dest=/tmp/little/x.tar -")
     assert code
     assert re.match("podman-agent: the file system of /tmp/little is full: .* free", said[-1]), said
+
+
+def test_a_push_that_finds_no_room_for_its_copies_works_when_there_is_some(
+    small: Small, mirror: outer.Registry
+) -> None:
+    """Layers are copied to the volume before they are sent."""
+    name = f"{mirror.address}/full/pushed:1"
+    layer = "FROM busybox\\nRUN head -c 3000000 /dev/urandom >/x\\n"
+    assert small.sh(f"printf '{layer}' | docker build -q -t {name} -")[0] == 0
+    small.sh("dd if=/dev/zero of=/var/lib/containers/filler bs=1M")
+    code, said = small.sh(f"docker push {name}")
+    assert code == 125
+    assert FULL.match(said[-1]), said
+    assert small.sh(f"rm /var/lib/containers/filler; docker push {name}")[0] == 0
+    assert mirror.digest("full/pushed", "1").startswith("sha256:")
