@@ -187,6 +187,7 @@ def _root(directory: Path) -> Iterator[Path]:
         what = f"virtiofsd is not installed; looked for {' and '.join(VIRTIOFSD)}"
         raise VmError(what)
     path = directory / "root.sock"
+    path.unlink(missing_ok=True)  # of the accelerator tried before
     # read-only for the server too, in a mount namespace of its own
     script = 'mount --rbind / "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     (directory / "tree").mkdir(exist_ok=True)
@@ -200,7 +201,8 @@ def _root(directory: Path) -> Iterator[Path]:
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 10
-        while not path.exists():
+        # the socket is there before anybody listens on it
+        while "Waiting for vhost-user socket connection" not in _text(directory / "virtiofsd.log"):
             if process.poll() is not None or time.monotonic() > deadline:
                 what = f"virtiofsd did not start: {(directory / 'virtiofsd.log').read_text().strip()[-300:]}"
                 raise VmError(what)

@@ -92,10 +92,6 @@ def pods(agent_image, mirror, disk) -> Iterator[Callable[[str], outer.Pod]]:
         if template not in started:
             path = ROOT / f"jenkins/pods/{template}.yaml"
             pod = outer.Pod(path, **options)
-            if template == "unprivileged":
-                # What no seccompProfile means to a kubelet; `kube play` would apply podman's own.
-                annotation = '  annotations: {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}\n'
-                pod.text = pod.text.replace("metadata:\n", f"metadata:\n{annotation}")
             pod.__enter__()
             started[template] = pod
             pod.sh(f"mkdir -p {WORKSPACE} {WORKSPACE}@tmp")
