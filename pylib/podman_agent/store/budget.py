@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 def recorded(directory: Path) -> int:
     """Bytes that the records of all stores of a key add up to, each layer once."""
-    sizes: dict[str, int] = {}
-    for store in layout.stores(directory):
-        sizes |= _layers(store)
-    return sum(sizes.values())
+    return _total({store.path: _layers(store) for store in layout.stores(directory)})
+
+
+def _total(layers: dict[Path, dict[str, int]]) -> int:
+    return sum({layer: size for sizes in layers.values() for layer, size in sizes.items()}.values())
 
 
 def _layers(store: Store) -> dict[str, int]:
@@ -46,21 +47,23 @@ def keep_within(directory: Path, ours: Store, budget: int) -> tuple[str, list[Pa
     Returns:
         What was done, for the reasons of the plan, and the trees whose bytes are still to be freed.
     """
-    if recorded(directory) <= budget:
-        return "", []
+    stores = layout.stores(directory)
+    layers = {store.path: _layers(store) for store in stores}
     done, rubbish = [], []
-    others = [s for s in layout.stores(directory) if s.path != ours.path and s.number is not None]
+    others = [s for s in stores if s.path != ours.path and s.number is not None]
     for store in sorted(others, key=lambda s: s.state.claimed):
+        if _total(layers) <= budget:
+            break
         with locks.locked(store.lock) as free:
             if free:
                 rubbish.append(set_aside(store))
                 done.append(f"store {store.name} removed")
-        if recorded(directory) <= budget:
-            break
-    while (over := recorded(directory) - budget) > 0 and (chosen := oldest_images(ours, over)):
+                del layers[store.path]
+    while (over := _total(layers) - budget) > 0 and (chosen := oldest_images(ours, over)):
         for content, images in chosen:
             drop_images(ours, content, [i["id"] for i in images])
             done.append("removed " + ", ".join(label(i) for i in images))
+        layers[ours.path] = _layers(ours)
     if not done:
         return "", []
     return f"over PODMAN_AGENT_CACHE_BUDGET: {', '.join(done)}", rubbish

@@ -35,9 +35,10 @@ def at_work(proc: Path = Path("/proc")) -> bool:
 
 
 def dead_builds(store: Store) -> list[tuple[str, Path]]:
-    """Containers that a build which failed or was killed left behind, each with the directory of what it wrote."""
-    if at_work():
-        return []
+    """Containers that a build which failed or was killed left behind, each with the directory of what it wrote.
+
+    A build's own container looks the same while it runs: ask only when no engine is `at_work`.
+    """
     found = []
     with contextlib.suppress(DataError):
         for content in Content.all(store.graphroot):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from podman_agent import state
 from podman_agent.errors import PodmanAgentError
+from podman_agent.facts import existing_ancestor
 from podman_agent.store import claims, gc, layout, own
 
 _PATH = re.compile(r"(/[^\s:\"']+): (?:no space left on device|disk quota exceeded)", re.IGNORECASE)
@@ -40,16 +41,13 @@ def advice(said: str, *, sure: bool) -> str:
         return f"the file system of {place} is full: {left}; mount a larger emptyDir there"
     if not facts["volume_mounted"]:
         return f"the container's own layer at {graphroot} is full: {left}; mount a volume at {volume}"
-    here = [written for store in layout.all_stores(volume) if store.graphroot == graphroot for written in _dead(store)]
+    ours = [store for store in layout.all_stores(volume) if store.graphroot == graphroot and not own.at_work()]
+    here = [written for store in ours for _, written in own.dead_builds(store)]
     freed = layout.size_text(gc.could_free(volume) + gc.freed_by(here))
     return (
         f"the volume at {volume} is full: {left}; podman-agent gc could free about {freed},"
         " docker system prune -a what no container of this pod uses; or give the volume more room"
     )
-
-
-def _dead(store: layout.Store) -> list[Path]:
-    return [written for _, written in own.dead_builds(store)]
 
 
 def _place(said: str, graphroot: Path) -> Path:
@@ -67,5 +65,4 @@ def _is_podmans(path: Path, graphroot: Path) -> bool:
 
 
 def _device(path: Path) -> int:
-    there = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
-    return there.stat().st_dev
+    return existing_ancestor(path).stat().st_dev
