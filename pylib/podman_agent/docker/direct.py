@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 # fmt: off
 # Verbs and groups that need no look at their arguments.
 _SAME = frozenset((
-    "attach", "diff", "events", "exec", "export", "kill", "pause", "pod", "port", "rename", "rmi", "search",
+    "attach", "diff", "exec", "export", "kill", "pause", "pod", "port", "rename", "rmi", "search",
     "secret", "start", "tag", "unpause", "update", "wait",
 ))
 # Verbs that are the same unless one of their arguments starts like this.
@@ -37,6 +37,7 @@ _UNLESS: dict[str, tuple[str, ...]] = {
     "logs": ("-n", "--details"),
     "cp": ("-L", "-q", "--quiet", "--follow-link"),
     "load": ("--platform",),
+    "events": ("--until",),
 }
 # fmt: on
 _UNLESS["create"] = _UNLESS["run"]

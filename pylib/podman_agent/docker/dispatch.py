@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "create": ("run", "run"),
     "top": ("top", "run"),
     "stats": ("stats", "run"),
+    "events": ("events", "run"),
     "inspect": ("inspect", "run"),
     "image inspect": ("inspect", "run"),
     "container inspect": ("inspect", "run"),
@@ -68,7 +69,7 @@ ALIASES = {
     "image history": "history", "container run": "run", "container create": "create",
     "container top": "top", "container stats": "stats", "container commit": "commit",
     "container stop": "stop", "container restart": "restart", "container rm": "rm", "container logs": "logs",
-    "container cp": "cp", "system info": "info",
+    "container cp": "cp", "system info": "info", "system events": "events",
 }  # fmt: skip
 _GLOBAL_VALUES = {
     "--config",
