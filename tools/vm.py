@@ -59,7 +59,7 @@ mount -t proc proc /root/proc; mount -t sysfs sys /root/sys; mount -t cgroup2 cg
 mount --move /dev /root/dev; mkdir -p /root/dev/pts /root/dev/shm
 mount -t devpts -o ptmxmode=666 devpts /root/dev/pts; mount -t tmpfs -o mode=1777 tmpfs /root/dev/shm
 [ -e /root/dev/fd ] || ln -s /proc/self/fd /root/dev/fd
-mount -t tmpfs -o mode=755 tmpfs /root/run; mount -t tmpfs -o mode=1777 tmpfs /root/tmp
+mount -t tmpfs -o mode=755 tmpfs /root/run
 # podman's blob information cache there is this machine's, and being written to
 mkdir -p /root/var/lib/containers; mount -t tmpfs tmpfs /root/var/lib/containers
 mkdir -p "/root{cache}" && mount -t ext4 /root/dev/vda "/root{cache}"
