@@ -306,31 +306,69 @@ def explain(lines: Iterable[str]) -> Iterator[tuple[str, Explanation]]:
                 yield line.strip(), rule
 
 
-# what podman, buildah and the OCI runtimes put before their own words; a build step's words stand alone on the line
-_OWN = re.compile(r"(time=\"[^\"]*\" level=(warning|error|fatal) |(Error|error running \w+|crun|runc)\b)")
+# buildah's verdict on a RUN step whose program ended so, or was never started
+_STEP = re.compile(r'Error: building at STEP "RUN .*": (?:while running runtime: )?exit status (\d+)$')
+_LOGGED = re.compile(r'time="[^"]*" level=(\w+) ')
+# what podman itself says before "Error: ", when nothing of anybody else's has run yet
+_BEFORE = re.compile(r'time="[^"]*" level=(error|fatal) |cannot (clone|unshare)\b')
+# buildah's last words before its verdict on a step that was not started (run_common.go; chroot/run_common.go, which
+# says the last of these lines twice about a program that did run)
+_NOT_STARTED = re.compile(
+    r"(?:^|\n)(?:"
+    r"error running container: from \S+ creating container for (?:.|\n)*\]: (?P<runtime>.*)\n: exit status \d+"
+    r"|error running (?:container|subprocess): (?P<buildah>.*)"
+    r"|(?P<chroot>error .*)\nsubprocess exited with status 1"
+    r")\Z"
+)
 
 
-def cure(said: str, where_full: Callable[..., str]) -> str:
+def cure(said: str, code: int, where_full: Callable[..., str], *, by_program: bool = False) -> str:
     """Say in one line what podman's failure means in this pod.
 
-    Only podman's own words count, not those of a build step that printed some log; but a full disk is named whoever
-    noticed it, if one is full.
+    Only podman's own verdict counts, and what kept it from starting a step: never the words of a build step or a
+    container, which may be those of some other podman, and no warning, which podman goes on after. But a full disk is
+    named whoever noticed it, if one is full.
 
     Args:
         said: The end of what it wrote to stderr.
+        code: Its exit code: another build may have written its own end into the same log.
         where_full: Called for a full disk with the lines that say so, and ``sure`` when they are podman's;
             gives the line, or nothing where nothing is full (`podman_agent.store.space.advice`).
+        by_program: The exit code is that of a container's program, so that podman itself said nothing.
 
     Returns:
         Cause, cure and source, or nothing where none is known.
     """
-    # the verdict quotes the step that failed, which may have any words in it
-    said = re.sub(r'building at STEP ".*": ', "", said)
-    lines = [line for line in said.splitlines() if not line.startswith(("docker: ", "podman-agent: "))]
-    verdict = max((i for i, line in enumerate(lines) if line.startswith("Error: ")), default=len(lines))
-    own = [line for i, line in enumerate(lines) if i >= verdict or _OWN.match(line)]
+    lines = said.splitlines()
+    own = [] if by_program else _own(lines, code)
     for _, known in explain(own):
         if known is not DISK_FULL:
             return f"{known.cause}; {known.cure} ({known.source})"
-    full = [line for line in lines if re.search(DISK_FULL.pattern, line)]
-    return where_full("\n".join(full), sure=any(line in own for line in full)) if full else ""
+    spoken = [line for line in lines if not line.startswith(("docker: ", "podman-agent: "))]
+    full = [line for line in spoken if re.search(DISK_FULL.pattern, line)]
+    sure = any(re.search(DISK_FULL.pattern, line) for line in own)
+    return where_full("\n".join(full), sure=sure) if full else ""
+
+
+def _own(lines: list[str], code: int) -> list[str]:
+    """The lines in which podman itself says why it failed."""
+    found = [(i, _STEP.match(line)) for i, line in enumerate(lines) if line.startswith("Error: ")]
+    if steps := [i for i, step in found if step and int(step[1]) == code]:
+        return _not_started(lines[: steps[-1]])
+    others = [i for i, step in found if not step]
+    if not others or lines[-1].startswith(("docker: ", "podman-agent: ")):
+        return []
+    first = others[-1]
+    # the verdict quotes the step that failed, which may have any words in it
+    verdict = [re.sub(r'building at STEP ".*": ', "", lines[first]), *lines[first + 1 :]]
+    while first and _BEFORE.match(lines[first - 1]):
+        first -= 1
+    return [*lines[first : others[-1]], *verdict]
+
+
+def _not_started(before: list[str]) -> list[str]:
+    """What kept a RUN step from starting; nothing where its program ran."""
+    while before and _LOGGED.match(before[-1]):
+        before = before[:-1]
+    found = _NOT_STARTED.search("\n".join(before))
+    return [word for word in found.groups() if word] if found else []

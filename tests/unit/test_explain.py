@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from podman_agent.explain import RULES, cure, explain
 
@@ -107,35 +112,124 @@ def full(words: str, *, sure: bool) -> str:
 
 
 STEP_FAILED = 'Error: building at STEP "RUN make": while running runtime: exit status 2'
+# verbatim, of podman 5.4.2 in pods: a step that was not started
+PROC = """error running container: from /usr/bin/crun creating container for [/bin/sh -c echo hi]: \
+mount `proc` to `proc`: Operation not permitted
+: exit status 1
+time="2026-11-25T13:10:32Z" level=error msg="did not get container create message from subprocess: EOF"
+Error: building at STEP "RUN echo hi": while running runtime: exit status 1
+"""
+HERE_DOCUMENT = """error running container: from /usr/bin/crun creating container for [/bin/sh -c
+echo x >&2
+layer not known]: setrlimit `RLIMIT_NOFILE`: Operation not permitted
+: exit status 1
+Error: building at STEP "RUN <<E": while running runtime: exit status 1
+"""
+CHROOT = """error setting supplemental groups list: operation not permitted
+subprocess exited with status 1
+Error: building at STEP "RUN true": exit status 1
+"""
+MOUNTS = """error running subprocess: creating new mount namespace for [/bin/sh -c true]: operation not permitted
+Error: building at STEP "RUN true": exit status 1
+"""
+CLONE = "cannot clone: Operation not permitted\nError: cannot re-exec process\n"
+NEWUIDMAP = """time="2026-11-25T00:00:00Z" level=error msg="running `/usr/bin/newuidmap 42 0 1000 1`: newuidmap: \
+write to uid_map failed: Operation not permitted\\n"
+Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1
+"""
 
 
 @pytest.mark.parametrize(
-    ("said", "word"),
+    ("said", "code", "word"),
     [
-        ("STEP 1/2: FROM busybox\nError: creating build container: layer not known\n", "check --quick"),
-        ('time="2026-11-25T00:00:00Z" level=error msg="cannot clone: Operation not permitted"\n', "Localhost"),
-        ("error running subprocess: error setting supplemental groups list: operation not permitted\n", "subuid"),
-        (f"cc: error writing /tmp/x.o: No space left on device\n{STEP_FAILED}\n", "gc, perhaps: cc: error"),
-        ("Error: writing blob: storing blob to file: write /var/tmp/x: no space left on device", "gc, sure: Error: wr"),
+        ("STEP 1/2: FROM busybox\nError: creating build container: layer not known\n", 125, "check --quick"),
+        ("Error: 2 errors occurred while pulling:\n\t* reading blob sha256:1: unexpected EOF\n", 125, "try again"),
+        (PROC, 1, "masks parts of /proc"),
+        (HERE_DOCUMENT, 1, "hard limits"),
+        (CHROOT, 1, "subuid"),
+        (MOUNTS, 1, "Localhost"),
+        (CLONE, 125, "Localhost"),
+        (NEWUIDMAP, 125, "newuidmap"),
+        (f"cc: error writing /tmp/x.o: No space left on device\n{STEP_FAILED}\n", 2, "gc, perhaps: cc: error"),
+        (f"Error: No space left on device\n{STEP_FAILED}\n", 2, "gc, perhaps: Error: No"),
+        (
+            "Error: writing blob: storing: write /var/tmp/x: no space left on device",
+            125,
+            "gc, sure: Error",
+        ),
+        # another build ended in the same log
+        ("Error: creating build container: layer not known\n" + STEP_FAILED, 125, "check --quick"),
     ],
 )
-def test_podmans_failure_has_a_cure_of_one_line(said: str, word: str) -> None:
+def test_podmans_failure_has_a_cure_of_one_line(said: str, code: int, word: str) -> None:
     """The line that the shim adds."""
-    assert word in cure(said, full)
-    assert "\n" not in cure(said, full)
+    told = cure(said, code, full)
+    assert word in told
+    assert "\n" not in told
+
+
+WARNED = 'time="2026-11-25T00:00:00Z" level=warning msg='
+WORDS = (
+    "Error: received unexpected HTTP status: 502 Bad Gateway",
+    "Error: creating build container: layer not known",
+    "Error: stat /.config: no such file or directory",
+    "cannot clone: Operation not permitted",
+    'time="2026-11-25T00:00:00Z" level=error msg="cannot clone: Operation not permitted"',
+    # podman's own, but it went on
+    f'{WARNED}"HEALTHCHECK is not supported for OCI image format and will be ignored. Must use `docker` format"',
+    f'{WARNED}"Ignoring global metacopy option, not supported with booted kernel"',
+    f'{WARNED}"Failed, retrying in 1s ... (1/3). Error: received unexpected HTTP status: 503 Service Unavailable"',
+    f"{PROC.strip()}",
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_step_that_failed_by_itself_is_given_no_cure(words: str) -> None:
+    """Whatever was said before, by the step or as a warning, with each isolation."""
+    assert cure(f"{words}\n{STEP_FAILED}\n", 2, full) == ""
+    ended = "subprocess exited with status 2\n" * 2
+    assert cure(f'{words}\n{ended}Error: building at STEP "RUN make": exit status 2\n', 2, full) == ""
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_an_earlier_steps_words_are_not_taken_for_podmans(words: str) -> None:
+    """When podman then fails on something else."""
+    failed = 'Error: building at STEP "COPY a /": copier: stat: "/a": no such file or directory'
+    assert cure(f"{words}\ncompiled\n{failed}\n", 125, full) == ""
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "code"),
     [
-        "",
-        STEP_FAILED,
-        # a step that prints another podman's log, and then fails for its own reasons
-        f"test 7: layer not known\ncannot clone: Operation not permitted\n{STEP_FAILED}",
-        "docker: layer not known",
-        "Error: no such container abc",
+        ("", 1),
+        (STEP_FAILED, 2),
+        ("Error: creating build container: layer not known\n" + STEP_FAILED, 2),
+        (STEP_FAILED + "\nError: creating build container: layer not known", 2),  # another build's
+        ("Error: layer not known\npodman-agent: registry.example.com is not reachable", 69),
+        ("docker: layer not known", 125),
+        ("Error: no such container abc", 125),
     ],
 )
-def test_a_step_that_failed_by_itself_is_given_no_cure(said: str) -> None:
-    """Also where its output has words that would be podman's elsewhere."""
-    assert cure(said, full) == ""
+def test_an_error_of_the_users_gets_no_line(said: str, code: int) -> None:
+    """And what the agent has said already is not said again."""
+    assert cure(said, code, full) == ""
+
+
+def test_what_a_containers_program_says_is_its_own() -> None:
+    """`docker run` ends with its exit code."""
+    assert cure("Error: layer not known", 1, full, by_program=True) == ""
+    assert "perhaps" in cure("Error: x: no space left on device", 1, full, by_program=True)
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+def test_a_log_of_any_encoding_is_read(locale: str) -> None:
+    """A step may print Latin-1, and the line that is known may hold some."""
+    done = subprocess.run(
+        [sys.executable, "-m", "podman_agent.cli", "explain"],
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "pylib"), "LC_ALL": locale, "PATH": os.defpath},
+        input=b"caf\xe9\nError: caf\xe9: layer not known\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"check --quick" in done.stdout
