@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from podman_agent.explain import RULES, cure, explain
+from podman_agent.explain import cure, explain
+from podman_agent.known import RULES
 
 # verbatim text -> a word of the cure
 KNOWN = {
@@ -24,6 +26,14 @@ KNOWN = {
     "crun: the requested cgroup controller `pids` is not available": "CGROUPS",
     "The cgroupv2 manager is set to systemd but there is no systemd user session available": "cgroupfs",
     "Error: cannot run top on container abc as it did not create a cgroup": "privileged",
+    "Error: cannot pause without using Cgroups: this container does not have a cgroup": "privileged",
+    "Error: containers not creating Cgroups must create a private PID namespace: invalid argument": "--pid",
+    "Error: requested OCI runtime runc is not compatible with NoCgroups: invalid argument": "crun",
+    "opening file `memory.limit_in_bytes` for writing: Read-only file system": "privileged",
+    "Resource limits are not supported and ignored on cgroups V1 rootless systems": "nothing",
+    "Error: crun: cannot open sd-bus: No such file or directory": "cgroupfs",
+    "runc create failed: systemd not running on this host, cannot use systemd cgroups manager": "cgroupfs",
+    'msg="Unable to write volume event: \\"write unixgram @04725->/run/systemd/journal/socket"': "EVENTS=file",
     "crun: invalid file system type on `/sys/fs/cgroup`": "ISOLATION=chroot",
     "unable to write pod event: \"write unixgram @001->/run/systemd/journal/socket: sendmsg\"": "EVENTS=file",
     "failed to get journal cursor: failed to get cursor: cannot assign requested address": "EVENTS=file",
@@ -46,26 +56,86 @@ KNOWN = {
     "credentials key has https[s]:// prefix": "without https",
     "received unexpected HTTP status: 502 Bad Gateway": "try again",
     "Error: writing blob: uploading layer chunked: unexpected EOF": "try again",
+    "Error: uploading layer chunked: StatusCode: 502, \"<html>\"": "try again",
+    "Error: reading manifest 1 in r/x: invalid status code from registry 503 (Service Unavailable)": "try again",
     "HEALTHCHECK is not supported for OCI image format and will be ignored. Must use `docker` format": "docker",
     "Error: cannot set --network other than host with --isolation chroot": "--network",
     "Error: unknown flag: --cgroup-manager": "CONTAINER_HOST",
     "Error: unrecognized command `podman buildx imagetools`": "docker",
+    "Error: unknown flag: --push": "docker",
+    "Error: unknown flag: --driver": "docker",
+    'Error: failed to parse build output: invalid type "image" selected for build output options "x"': "docker",
+    'Error: failed to parse build output: unrecognized key "push" in build output option: "push=true,dest=x"': "docker",
+    'invalid repo "type=registry,ref=localhost/x": must contain registry and repository': "docker",
+    "Error: looking up compose provider failed": "docker-compose",
     "running `/usr/bin/newuidmap 42 0 1000 1`: newuidmap: write to uid_map failed: Operation not permitted":
         "allowPrivilegeEscalation",
     'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1': "allowPrivilegeEscalation",
     "Error: cannot write uid_map: write /proc/25/uid_map: operation not permitted": "SETFCAP",
     "unpacking failed (error: exit status 1; output: after fallback to chroot: operation not permitted)": "SYS_CHROOT",
+    "Error: cannot re-exec process": "doctor --deep",
+    "newuidmap: uid range [0-1) -> [1000-1001) not allowed": "65536",
+    "newgidmap: gid range [1-65536) -> [100000-165535) not allowed": "65536",
+    "/usr/bin/newgidmap should have setuid or have filecaps setuid": "allowPrivilegeEscalation",
+    'cannot find UID/GID for user u: no subuid ranges found for user "u" in /etc/subuid': "subgid",
+    "potentially insufficient UIDs or GIDs available in user namespace (requested 0:42 for /etc/gshadow)": "subgid",
     "cannot clone: Operation not permitted": "Localhost",
     "Error during unshare(CLONE_NEWUSER): Operation not permitted": "Localhost",
     "error running container: creating new mount namespace for [/bin/sh -c echo hi]: operation not permitted":
         "Localhost",
     "stat /.config: no such file or directory": "HOME",
+    "Error: cannot resolve /home/gone: lstat /home/gone: no such file or directory": "HOME",
     "Error: open /run/lock/netavark.lock: read-only file system": "/run",
     "creating network namespace for container 01bb: mkdir /run/netns: read-only file system": "/run",
     "Error: tag [::1]:33847/a/b:1: invalid reference format": "localhost",
     "Error: copying system image from manifest list: writing blob: write /var/tmp/x: no space left on device": "gc",
 }  # fmt: skip
+# the error texts of section B of the research (podman-in-pods.md) and its fact 8, as they stand there
+RESEARCH = (
+    "'overlay' is not supported over overlayfs, a mount_program is required",
+    "'overlay' is not supported over extfs at ...",
+    "fuse: device not found, try 'modprobe fuse'",
+    "a network file system with user namespaces is not supported. Please use a mount_program",
+    'User-selected graph driver "vfs" overwritten by graph driver "overlay" from database',
+    'database graph driver "" does not match our graph driver "overlay": database configuration mismatch',
+    "Ignoring global metacopy option",
+    "crun: creating cgroup directory /sys/fs/cgroup/...: Permission denied",
+    "crun: creating cgroup directory /sys/fs/cgroup/...: No such file",
+    "the requested cgroup controller pids is not available",
+    "The cgroupv2 manager is set to systemd but there is no systemd user session",
+    "cannot run top on container %s as it did not create a cgroup",
+    "unable to write pod event: ... /run/systemd/journal/socket",
+    "failed to get journal cursor",
+    "--follow with journald ... not supported",
+    "crun: setrlimit RLIMIT_NPROC: Operation not permitted",
+    "crun: setrlimit RLIMIT_NOFILE: Operation not permitted",
+    "crun: mount proc to proc: Operation not permitted",
+    "cgroups in hybrid mode not supported",
+    "layer not known",
+    "lock ... is not a read-only lock",
+    "Storage for container ... has been removed",
+    "current system boot ID differs from cached boot ID; an unhandled reboot has occurred.",
+    "top layer ... not found in layer tree",
+    "Image ... exists in local storage but may be corrupted",
+    "short-name resolution enforced but cannot prompt without a TTY",
+    "credentials key has https[s]:// prefix",
+    "HEALTHCHECK is not supported for OCI image format and will be ignored",
+    "SHELL is not supported for OCI image format and will be ignored",
+    "ONBUILD is not supported for OCI image format and will be ignored",
+    "cannot set --network other than host with --isolation chroot",
+    "newuidmap: Operation not permitted",
+    "unshare(CLONE_NEWUSER): Operation not permitted",
+    'invalid repo "type=registry,ref=localhost/x"',
+    "Error: unknown flag: --cgroup-manager",
+)
 OWN = (
+    "AssertionError: expected unexpected status code: 502",
+    "npm ERR! unexpected status code: 503",
+    "HTTP/1.1 unexpected status 200, expected: 500",
+    "error reading registry file: unexpected EOF",
+    "cannot resolve /app/x: lstat /app/x: no such file or directory",
+    "Error: mkdir /run/secrets: read-only file system",
+    "ERROR: top layer of image is not found",
     "make: *** [Makefile:3: all] Error 1",
     "cp: cannot create regular file '/usr/share/x': Permission denied",
     "E: Unable to locate package no-such-package",
@@ -87,6 +157,23 @@ def test_a_known_text_names_its_cure(text: str) -> None:
     """Verbatim, as podman, crun or buildah wrote it."""
     (_, first), *_ = explain([text])
     assert KNOWN[text] in first.cure
+
+
+@pytest.mark.parametrize("text", RESEARCH)
+def test_every_text_of_the_research_is_known(text: str) -> None:
+    """Its ellipses stand for names."""
+    assert list(explain([text]))
+
+
+def test_every_text_of_the_readmes_first_table_is_known() -> None:
+    """What it says is decided instead, `explain` can say, too."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.split("| what podman would say |")[1].split("\n\n")[0]
+    texts = [text for row in table.splitlines()[2:] for text in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    assert len(texts) == 7
+    for text in texts:
+        said = text.replace("… over", "'overlay' is not supported over")
+        assert list(explain([said])), said
 
 
 @pytest.mark.parametrize("text", OWN)
@@ -207,6 +294,8 @@ def test_an_earlier_steps_words_are_not_taken_for_podmans(words: str) -> None:
         ("Error: layer not known\npodman-agent: registry.example.com is not reachable", 69),
         ("docker: layer not known", 125),
         ("Error: no such container abc", 125),
+        # an error of podman's, but not why it failed
+        ('time="x" level=error msg="Unable to write volume event: journal"\nError: no such volume abc', 125),
     ],
 )
 def test_an_error_of_the_users_gets_no_line(said: str, code: int) -> None:
