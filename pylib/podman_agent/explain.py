@@ -46,7 +46,7 @@ _NAMESPACE = re.compile(r"Error: cannot (set up namespace|re-exec process)")
 # says the last of these lines twice about a program that did run)
 _NOT_STARTED = re.compile(
     r"(?:^|\n)(?:"
-    r"error running container: from \S+ creating container for (?:.|\n)*\]: (?P<runtime>.*)\n: exit status \d+"
+    r"error running container: from \S+ creating container for [\s\S]*\]: (?P<runtime>.*)\n: exit status \d+"
     r"|error running (?:container|subprocess): (?P<buildah>.*)"
     r"|(?P<chroot>error .*)\nsubprocess exited with status 1"
     r")\Z"

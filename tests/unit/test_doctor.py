@@ -82,6 +82,31 @@ def test_a_pod_that_sees_hybrid_cgroups_is_told_why_nothing_runs() -> None:
     assert [item.problem for item in told] == ["docker run fails: crun refuses a pod that sees hybrid cgroups"]
 
 
+# pod, what is different about it, variables -> words of the better; not: words of a cure that is in place already
+CURES = [
+    ("privileged-volume", {}, {"CGROUPS": "disabled"}, "unset PODMAN_AGENT_CGROUPS", "privileged"),
+    ("user-namespaced-privileged", {}, {}, "without hostUsers: false", "a node that mounts"),
+    ("sys-admin", {}, {}, "privileged: true on a node", "unset"),
+    ("privileged-volume", {}, {"STORAGE_DRIVER": "vfs"}, "unset PODMAN_AGENT_STORAGE_DRIVER", "emptyDir"),
+    ("default-volume", {"graphroot_driver": "vfs"}, {}, "PODMAN_AGENT_CACHE_KEY", "emptyDir"),
+    ("default-no-volume", {}, {"STORAGE_DRIVER": "vfs"}, "emptyDir", "unset"),
+    ("plain-unprivileged", {"graphroot_driver": "vfs"}, {}, "no network file system", "CACHE_KEY"),
+    ("privileged-volume", {"mount_proc": "mount proc: EPERM"}, {}, "procMount: Unmasked", "unset"),
+]
+
+
+@pytest.mark.parametrize(("pod", "other", "forced", "word", "absent"), CURES)
+def test_a_cure_that_is_in_place_is_not_named(
+    pod: str, other: dict[str, str], forced: dict[str, str], word: str, absent: str
+) -> None:
+    """But what is in its way: a variable, the store's past, the user namespace."""
+    there = replace(facts(pod), **other)  # type: ignore[arg-type]
+    plan = decide(there, {f"PODMAN_AGENT_{name}": value for name, value in forced.items()})
+    first = advise(there, plan)[0].better
+    assert word in first
+    assert absent not in first
+
+
 def test_a_trial_that_every_build_needs_decides_the_verdict() -> None:
     """The others do not."""
     assert verdict((), [Trial("build", "Error: x")]) == BROKEN
