@@ -32,6 +32,35 @@ class Advice:
     better: str
 
 
+def found(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """What the pod is, as far as a choice rests on it: name and value, for a table.
+
+    Args:
+        facts: What the pod is.
+    """
+    ids = "the node's" if facts.host_user_namespace else f"its own, {sum(row[2] for row in facts.uid_map)} ids"
+    writable = "child cgroups can be made" if facts.cgroup_writable else "no child cgroup can be made"
+    limits = [
+        f"{name} {'unlimited' if hard < 0 else hard}"
+        for name, hard in (("nofile", facts.nofile_hard), ("nproc", facts.nproc_hard))
+    ]
+    where = "volume" if facts.volume_mounted else "no volume"
+    versions = ".".join(str(number) for number in facts.podman_version)
+    return (
+        ("user", f"uid {facts.uid}, gid {facts.gid}, {facts.subordinate_ids} subordinate ids"),
+        ("user namespace", f"{ids}; another one: {facts.user_namespace or 'can be made'}"),
+        ("capabilities", " ".join(facts.capabilities) or "none"),
+        ("privileges", "allowPrivilegeEscalation: false" if facts.no_new_privs else "may be gained"),
+        ("seccomp", "a profile is in force" if facts.seccomp else "none"),
+        ("cgroups", f"{facts.cgroup}, {writable}" if facts.cgroup != "none" else "none"),
+        ("hard limits", ", ".join(limits)),
+        ("fresh /proc", facts.mount_proc or "can be mounted"),
+        ("graphroot", f"{facts.graphroot_fs or 'unknown file system'}, {where}, {facts.graphroot}"),
+        ("kernel", facts.kernel),
+        ("podman", f"{versions} {facts.podman}".strip()),
+    )
+
+
 def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     """Say what would be better, most important first.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.deep import Trial, is_static
-from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, verdict
+from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, found, verdict
 from podman_agent.plan import Plan, decide
 from unit.test_plan import EXPECTED, facts
 
@@ -80,6 +80,20 @@ def test_a_pod_that_sees_hybrid_cgroups_is_told_why_nothing_runs() -> None:
     pod = replace(facts("cgroup-hybrid"), cgroup_writable=False, capabilities=facts("xfs").capabilities)
     told = advise(pod, decide(replace(pod, overlay_userns=""), {}))
     assert [item.problem for item in told] == ["docker run fails: crun refuses a pod that sees hybrid cgroups"]
+
+
+def test_what_was_found_is_a_table_of_what_the_choices_rest_on() -> None:
+    """Of a pod that has little, and of one that has all."""
+    little = dict(found(facts("runtime-default")))
+    assert little["user namespace"] == "the node's; another one: unshare: Operation not permitted"
+    assert little["seccomp"] == "a profile is in force"
+    assert "SYS_ADMIN" not in little["capabilities"]
+    much = dict(found(facts("privileged-volume")))
+    assert much["user"].startswith("uid 0, gid 0")
+    assert much["cgroups"] == "v1, child cgroups can be made"
+    assert much["graphroot"].startswith("ext4, volume, /var/lib/containers")
+    assert much["podman"] == "5.4.2 /usr/bin/podman"
+    assert dict(found(facts("user-namespaced")))["user namespace"].startswith("its own, 65536 ids")
 
 
 # pod, what is different about it, variables -> words of the better; not: words of a cure that is in place already
