@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent import deep
 from podman_agent.deep import Trial, is_static
 from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, found, verdict
 from podman_agent.plan import Plan, decide
+from podman_agent.shim import Hot
 from unit.test_plan import EXPECTED, facts
 
 if TYPE_CHECKING:
@@ -125,6 +128,37 @@ def test_a_trial_that_every_build_needs_decides_the_verdict() -> None:
     """The others do not."""
     assert verdict((), [Trial("build", "Error: x")]) == BROKEN
     assert verdict((), [Trial("build", ""), Trial("fresh /proc", "refused", needed=False)]) == FINE
+
+
+HANGING = """#!/bin/sh
+case "$*" in *build*) echo 1234;; *rmi*) exec sleep 60;; esac
+"""
+SAYS_LATIN_1 = "#!/bin/sh\nprintf 'Error: caf\\351\\n' >&2; exit 125\n"
+
+
+@pytest.mark.parametrize(
+    ("podman", "scratch", "error"),
+    [
+        (HANGING, "", "not done after 1 s"),
+        ("", "", "No such file or directory"),
+        (HANGING, "gone", "No such file or directory"),
+        (SAYS_LATIN_1, "", "Error: caf\ufffd"),
+    ],
+)
+def test_a_trial_that_cannot_be_made_has_failed(
+    podman: str, scratch: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback, whose exit code would mean degraded: podman hangs, is gone, or there is no temporary directory."""
+    monkeypatch.setattr(deep, "_TIMEOUT", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / scratch))
+    program = tmp_path / "podman"
+    if podman:
+        program.write_text(podman)
+        program.chmod(0o755)
+    plan = replace(decide(facts("plain-privileged"), {}), can_run=False)
+    (trial,) = deep.trials(plan, Hot({"podman": str(program)}, [], []))
+    assert error in trial.error
+    assert verdict((), [trial]) == BROKEN
 
 
 def test_a_plan_is_read_back_as_it_was_written() -> None:
