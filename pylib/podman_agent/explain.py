@@ -40,6 +40,8 @@ def explain(lines: Iterable[str]) -> Iterator[tuple[str, Explanation]]:
 # buildah's verdict on a RUN step whose program ended so, or was never started
 _STEP = re.compile(r'Error: building at STEP "RUN .*": (?:while running runtime: )?exit status (\d+)$')
 _LOGGED = re.compile(r'time="[^"]*" level=\w+ ')
+# after a step of any kind: podman could not even write down that it is over
+_CLEANING_UP = re.compile(r'time="[^"]*" level=error msg="error \w+ (build )?container: .*' + DISK_FULL.pattern)
 # the user namespace is made before anything else runs, so that all lines before are podman's, and say why
 _NAMESPACE = re.compile(r"Error: cannot (set up namespace|re-exec process)")
 # buildah's last words before its verdict on a step that was not started (run_common.go; chroot/run_common.go, which
@@ -97,8 +99,10 @@ def _own(lines: list[str], code: int) -> list[str]:
 
 
 def _not_started(before: list[str]) -> list[str]:
-    """What kept a RUN step from starting; nothing where its program ran."""
-    while before and _LOGGED.match(before[-1]):
-        before = before[:-1]
-    found = _NOT_STARTED.search("\n".join(before))
-    return [word for word in found.groups() if word] if found else []
+    """What kept a RUN step from starting; nothing where its program ran, but that the disk was full when it had."""
+    last = len(before)
+    while last and _LOGGED.match(before[last - 1]):
+        last -= 1
+    found = _NOT_STARTED.search("\n".join(before[:last]))
+    words = [word for word in found.groups() if word] if found else []
+    return [*words, *(line for line in before[last:] if _CLEANING_UP.match(line))]

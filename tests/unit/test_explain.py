@@ -43,6 +43,7 @@ KNOWN = {
     "Error: crun: mount `proc` to `proc`: Operation not permitted: OCI permission denied": "/proc",
     "Error: crun: mount `mqueue` to `dev/mqueue`: Operation not permitted: OCI permission denied": "--ipc",
     "Error: OCI runtime error: crun: mount `devpts` to `dev/pts`: Invalid argument": "subuid",
+    "Failed to open() /dev/net/tun: No such file or directory": "--network=host",
     "error setting supplemental groups list: operation not permitted": "subuid",
     'error stat()ing intended root directory "/var/tmp/buildah1/mnt/rootfs": no such file or directory': "NOPIVOT",
     "Error: OCI runtime error: crun: cgroups in hybrid mode not supported, drop all controllers from cgroupv2": "runc",
@@ -73,6 +74,9 @@ KNOWN = {
     'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1': "allowPrivilegeEscalation",
     "Error: cannot write uid_map: write /proc/25/uid_map: operation not permitted": "SETFCAP",
     "unpacking failed (error: exit status 1; output: after fallback to chroot: operation not permitted)": "SYS_CHROOT",
+    "newuidmap: subuid overflow detected.": "65536",
+    'Error: cannot set up namespace using "/usr/bin/newgidmap": should have setuid or have filecaps setuid':
+        "allowPrivilegeEscalation",
     "Error: cannot re-exec process": "doctor --deep",
     "newuidmap: uid range [0-1) -> [1000-1001) not allowed": "65536",
     "newgidmap: gid range [1-65536) -> [100000-165535) not allowed": "65536",
@@ -225,11 +229,21 @@ Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1
 """
 
 
+CLEANING_UP = """time="2026-11-25T13:38:21Z" level=error msg="error unmounting container: saving updated state for \
+build container \\"d24c\\": write /var/lib/containers/.tmp-buildah.json3950248490: no space left on device\\""\
+"""
+
+
 @pytest.mark.parametrize(
     ("said", "code", "word"),
     [
         ("STEP 1/2: FROM busybox\nError: creating build container: layer not known\n", 125, "check --quick"),
         ("Error: 2 errors occurred while pulling:\n\t* reading blob sha256:1: unexpected EOF\n", 125, "try again"),
+        (
+            "Error: setting up Pasta: pasta failed with exit code 1:\nFailed to open() /dev/net/tun: x\n",
+            127,
+            "--network",
+        ),
         (PROC, 1, "masks parts of /proc"),
         (HERE_DOCUMENT, 1, "hard limits"),
         (CHROOT, 1, "subuid"),

@@ -75,6 +75,12 @@ RULES = (
         PODMAN + "13360",
     ),
     Explanation(
+        r"Failed to open\(\) /dev/net/tun",
+        "a network of a container's own needs /dev/net/tun, which this pod has not",
+        "--network=host, which is what the docker and podman on PATH choose",
+        "https://docs.podman.io/en/latest/markdown/podman-run.1.html#network-mode-net",
+    ),
+    Explanation(
         r"error stat\(\)ing intended root directory",
         "buildah's chroot isolation cannot remount the pod's root",
         "BUILDAH_NOPIVOT=1, which the agent's plan sets (use the docker or podman on PATH)",
@@ -137,7 +143,7 @@ RULES = (
         BUILDAH + "4538",
     ),
     Explanation(
-        r"new[ug]idmap: [ug]id range \[.*\) -> \[.*\) not allowed",
+        r"new[ug]idmap: ([ug]id range \[.*\) -> \[.*\) not allowed|sub[ug]id overflow detected)",
         "/etc/subuid and /etc/subgid do not give this user these ids, or the pod has not so many",
         "ranges that are in both files and in the pod: with hostUsers: false it has 65536 ids only",
         PODMAN + "13360",

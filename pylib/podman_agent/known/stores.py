@@ -7,7 +7,7 @@ from podman_agent.known.explanation import BUILDAH, PODMAN, Explanation
 _OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
 _VOLUME = "mount an emptyDir or PVC at /var/lib/containers"
 DISK_FULL = Explanation(
-    r"\b[Nn]o space left on device|[Dd]isk quota exceeded",
+    r"(?:\b[Nn]o space left on device|[Dd]isk quota exceeded)",
     "a file system of this pod is full",
     "podman-agent gc, or more space for the volume at /var/lib/containers",
     "https://man7.org/linux/man-pages/man3/errno.3.html",
