@@ -64,7 +64,12 @@ def trials(plan: Plan, hot: Hot) -> list[Trial]:
         done.append(
             Trial("fresh /proc", f"{proc} (containers have the pod's)" if proc and bound else proc, needed=False)
         )
-    return [*done, *_build(hot)]
+    try:
+        return [*done, _build(hot)]
+    except subprocess.TimeoutExpired:
+        return [*done, Trial("build", f"not done after {_TIMEOUT} s")]
+    except OSError as error:  # no room for the scratch directory, no program
+        return [*done, Trial("build", str(error))]
 
 
 def is_static(path: Path) -> bool:
@@ -82,8 +87,13 @@ def is_static(path: Path) -> bool:
     return all(struct.unpack_from("<I", table, size * n)[0] != _PT_INTERP for n in range(count))
 
 
-def _build(hot: Hot) -> list[Trial]:
-    """Build from scratch by the plan's own podman, with a step that runs."""
+def _build(hot: Hot) -> Trial:
+    """Build from scratch by the plan's own podman, with a step that runs.
+
+    Raises:
+        OSError: There is no place for its files.
+        TimeoutExpired: Podman hangs.
+    """
     program, argument = next(((path, word) for path, word in _STATIC.items() if is_static(Path(path))), ("", ""))
     with tempfile.TemporaryDirectory() as scratch:
         text = "FROM scratch\nCOPY Containerfile /\n"
@@ -91,15 +101,12 @@ def _build(hot: Hot) -> list[Trial]:
             shutil.copy(program, Path(scratch) / "program")
             text = f'FROM scratch\nCOPY program /\nRUN ["/program", "{argument}"]\n'
         (Path(scratch) / "Containerfile").write_text(text)
-        try:
-            done = _podman(hot, scratch, "build", "--quiet", "--no-cache", scratch)
-        except subprocess.TimeoutExpired:
-            return [Trial("build", f"not done after {_TIMEOUT} s")]
+        done = _podman(hot, scratch, "build", "--quiet", "--no-cache", scratch)
         name = "build with a RUN step" if program else "build (no RUN step: this image has no static program)"
         if done.returncode:
-            return [Trial(name, (done.stderr.strip().splitlines() or ["podman said nothing"])[-1])]
+            return Trial(name, (done.stderr.strip().splitlines() or ["podman said nothing"])[-1])
         _podman(hot, scratch, "rmi", "--force", done.stdout.strip())
-        return [Trial(name, "")]
+        return Trial(name, "")
 
 
 def _podman(hot: Hot, home: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -109,6 +116,7 @@ def _podman(hot: Hot, home: str, *args: str) -> subprocess.CompletedProcess[str]
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=_TIMEOUT,
         check=False,
     )

@@ -25,6 +25,8 @@ _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, sign
 _TYPE, _FILE, _FIFO, _SOCKET = 0o170000, 0o100000, 0o010000, 0o140000  # inode(7)
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _BUILDS = ("build", "buildx", "bud", "image")
+_RUNS = ("container", "run", "start")
+_PODMANS_OWN = (125, 126, 127)  # https://docs.podman.io/en/latest/markdown/podman-run.1.html#exit-status
 _PAUSE = ("catatonit", "podman pause")  # pkg/rootless/rootless_linux.c
 _KEPT = 64 << 10  # bytes: podman's own words are its last
 _CHUNK = 64 << 10
@@ -57,7 +59,16 @@ def split(verb: str) -> None:
             posix.close(pipe[1])
         if verb in _BUILDS:
             _adopt_orphans()
-        _leave(_wait(child, pipe, caught, mask, err.st_size))
+        code, interrupted, said = _wait(child, pipe, caught, mask)
+        try:
+            if code and (interrupted or code < 0):
+                _end_orphans()
+            elif code:
+                by_program = verb in _RUNS and code not in _PODMANS_OWN
+                _name_the_cure(said if pipe else _read_back(err.st_size), code, by_program)
+        except Exception:  # noqa: BLE001, S110 - whatever we fail at here, podman's exit code is the answer
+            pass
+        _leave(code)
     if pipe:
         if _is_same_file(1, 2):
             posix.dup2(pipe[1], 1)
@@ -76,9 +87,12 @@ def _is_same_file(one: int, other: int) -> bool:
 
 
 def _wait(
-    child: int, pipe: tuple[int, int] | None, caught: "list[signal.Signals]", mask: "Iterable[int]", start: int
-) -> int:
-    """Pass signals and words on until podman ends; its exit code, or minus the signal that ended it."""
+    child: int, pipe: tuple[int, int] | None, caught: "list[signal.Signals]", mask: "Iterable[int]"
+) -> tuple[int, bool, bytes]:
+    """Pass signals and words on until podman ends.
+
+    Its exit code, or minus the signal that ended it; whether it was interrupted; the last it said to the pipe.
+    """
     interrupted = []
 
     def forward(number: int, _frame: object) -> None:
@@ -91,18 +105,8 @@ def _wait(
     for number in caught:
         signal.signal(number, forward)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    said = b""
-    if pipe:
-        said = _relay(pipe[0], child)
-    code = posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
-    if code and (interrupted or code < 0):
-        _end_orphans()
-    elif code:
-        try:
-            _name_the_cure(said if pipe else _read_back(start))
-        except Exception:  # noqa: BLE001, S110 - whatever we fail at here, podman's exit code is the answer
-            pass
-    return code
+    said = _relay(pipe[0], child) if pipe else b""
+    return posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1]), bool(interrupted), said
 
 
 def _adopt_orphans() -> None:
@@ -187,7 +191,7 @@ def _read_back(start: int) -> bytes:
         return log.read()
 
 
-def _name_the_cure(said: bytes) -> None:
+def _name_the_cure(said: bytes, code: int, by_program: bool) -> None:
     from podman_agent.explain import cure
 
     def where_full(words: str, *, sure: bool) -> str:
@@ -195,7 +199,7 @@ def _name_the_cure(said: bytes) -> None:
 
         return advice(words, sure=sure)
 
-    if text := cure(said.decode(errors="replace"), where_full):
+    if text := cure(said.decode(errors="replace"), code, where_full, by_program=by_program):
         _write(f"podman-agent: {text}\n".encode())
 
 

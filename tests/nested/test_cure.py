@@ -42,12 +42,35 @@ def test_a_failure_of_the_pods_is_named_in_one_line_in_each_way_of_logging(unpri
         assert re.match(r"podman-agent: build steps only chroot here .*; drop --network.*https://\S+\)$", last)
 
 
-def test_a_step_of_the_users_that_fails_is_not_explained(unprivileged: outer.Pod) -> None:
-    """Though it prints the words of a broken store."""
-    text = "printf 'FROM busybox\\nRUN echo layer not known >&2; exit 3\\n' | docker build -f - /tmp"
-    done = unprivileged.sh(text, check=False)
-    assert done.returncode == 3
-    assert "podman-agent:" not in done.stderr
+WORDS = "Error: layer not known", "Error: /x: no space left on device", "Error: received unexpected HTTP status: 502"
+FAILS = "(" + "; ".join(f"echo {word}" for word in WORDS) + ") >&2; exit 3"
+
+
+def not_explained(agent: outer.Pod, command: str) -> None:
+    """As pipes and as a log file."""
+    for script in (command, f"({command}) >/tmp/log 2>&1; code=$?; cat /tmp/log >&2; exit $code"):
+        done = agent.sh(script, check=False, shell="sh")
+        assert done.returncode == 3
+        assert all(word in done.stderr.splitlines() for word in WORDS)
+        assert "podman-agent:" not in done.stderr
+
+
+def test_what_fails_by_itself_is_not_explained(unprivileged: outer.Pod) -> None:
+    """A build step, or a container, though it prints podman's words for a broken store and a full disk."""
+    not_explained(unprivileged, f"printf 'FROM busybox\\nRUN {FAILS}\\n' | docker build -f - /tmp")
+    not_explained(unprivileged, f"docker run --rm busybox sh -c '{FAILS}'")
+
+
+def test_a_step_that_the_runtime_does_not_start_is_explained(pod: Callable[..., outer.Pod]) -> None:
+    """Though podman's verdict is the one on a step that fails by itself."""
+    step = "RUN <<END\\necho one\\necho two\\nEND\\n"
+    with pod() as agent:
+        not_explained(agent, f"printf 'FROM busybox\\nRUN {FAILS}\\n' | docker build -f - /tmp")
+        build = f"printf 'FROM busybox\\n{step}' | docker build --ulimit nofile=99999999:99999999 -f - /tmp"
+        done = agent.sh(build, check=False, shell="sh")
+    *_, verdict, last = done.stderr.splitlines()
+    assert verdict == 'Error: building at STEP "RUN <<END": while running runtime: exit status 1'
+    assert last.startswith("podman-agent: podman asks for limits above the pod's hard limits")
 
 
 def test_a_detached_container_does_not_hold_the_shim(unprivileged: outer.Pod) -> None:

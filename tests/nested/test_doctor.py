@@ -21,6 +21,8 @@ def test_a_privileged_pod_with_a_volume_is_fine(pod: Callable[..., outer.Pod]) -
         done = agent.sh("podman-agent doctor --deep")
         report = json.loads(agent.sh("podman-agent doctor --json --deep").stdout)
         assert agent.sh("podman images -aq").stdout == ""
+    assert done.stdout.startswith("found\nuser            uid 0, gid 0")
+    assert "\n\nchosen\nstore " in done.stdout
     assert done.stdout.endswith("\nfine\n")
     assert "\033" not in done.stdout
     assert report["verdict"] == "fine"
@@ -37,6 +39,7 @@ def test_a_forced_choice_is_shown_as_forced(pod: Callable[..., outer.Pod]) -> No
     with pod(PODMAN_AGENT_CGROUPS="disabled") as agent:
         said = agent.sh("podman-agent doctor", check=False).stdout
     assert "disabled (forced): PODMAN_AGENT_CGROUPS says so" in said
+    assert "better: unset PODMAN_AGENT_CGROUPS" in said
 
 
 @pytest.mark.parametrize("option", ["", "--json"])
@@ -74,3 +77,4 @@ def test_a_terminal_gets_colour(pod: Callable[..., outer.Pod]) -> None:
     with pod() as agent:
         said = agent.sh("script -qec 'podman-agent doctor' /dev/null").stdout
     assert "\033[32mfine\033[0m" in said
+    assert "\033[1mfound\033[0m" in said

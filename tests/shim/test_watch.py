@@ -7,9 +7,11 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from shim.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +73,35 @@ def test_a_log_file_is_podmans_own_stderr(shim: Shim, tmp_path: Path, mode: str)
     lines = log.read_bytes().splitlines()[mode == "ab" :]
     assert lines[:-1] == [str(log.stat().st_ino).encode(), b"out", b"STEP 1/1", POD_PROBLEM.encode()]
     assert lines[-1].startswith(CURE)
+
+
+def test_a_containers_own_error_is_not_explained(shim: Shim) -> None:
+    """`docker run`, watched in a pod without privilege, ends as its program did, or fails itself with 125."""
+    shim.call("version")
+    watched = shim.hot.read_bytes().replace(b"build buildx", b"run build buildx")
+    for code in (1, 125):
+        shim.hot.write_bytes(watched)
+        _, err = start(shim, "run", "x", script=fail(code=code)).communicate(timeout=60)
+        assert (CURE in err) == (code == 125)
+
+
+ORPHANS = """import os, podman_agent.watch as watch
+def no_list_of_children(path, *_):
+    raise FileNotFoundError(path)
+watch.open = no_list_of_children
+watch.split("build")
+os.execv("/bin/sh", ["sh", "-c", "trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done"])"""
+
+
+def test_a_kernel_that_lists_no_children_costs_no_exit_code() -> None:
+    """CONFIG_PROC_CHILDREN is an option of the kernel's (proc_pid_children(5))."""
+    env = {"PYTHONPATH": str(ROOT / "pylib")}
+    process = subprocess.Popen([sys.executable, "-c", ORPHANS], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"ready\n"
+    process.terminate()
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 42
 
 
 def test_an_older_failure_in_the_same_log_is_not_explained_again(shim: Shim, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent import deep
 from podman_agent.deep import Trial, is_static
-from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, verdict
+from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, found, verdict
 from podman_agent.plan import Plan, decide
+from podman_agent.shim import Hot
 from unit.test_plan import EXPECTED, facts
 
 if TYPE_CHECKING:
@@ -82,10 +85,80 @@ def test_a_pod_that_sees_hybrid_cgroups_is_told_why_nothing_runs() -> None:
     assert [item.problem for item in told] == ["docker run fails: crun refuses a pod that sees hybrid cgroups"]
 
 
+def test_what_was_found_is_a_table_of_what_the_choices_rest_on() -> None:
+    """Of a pod that has little, and of one that has all."""
+    little = dict(found(facts("runtime-default")))
+    assert little["user namespace"] == "the node's; another one: unshare: Operation not permitted"
+    assert little["seccomp"] == "a profile is in force"
+    assert "SYS_ADMIN" not in little["capabilities"]
+    much = dict(found(facts("privileged-volume")))
+    assert much["user"].startswith("uid 0, gid 0")
+    assert much["cgroups"] == "v1, child cgroups can be made"
+    assert much["graphroot"].startswith("ext4, volume, /var/lib/containers")
+    assert much["podman"] == "5.4.2 /usr/bin/podman"
+    assert dict(found(facts("user-namespaced")))["user namespace"].startswith("its own, 65536 ids")
+
+
+# pod, what is different about it, variables -> words of the better; not: words of a cure that is in place already
+CURES = [
+    ("privileged-volume", {}, {"CGROUPS": "disabled"}, "unset PODMAN_AGENT_CGROUPS", "privileged"),
+    ("user-namespaced-privileged", {}, {}, "without hostUsers: false", "a node that mounts"),
+    ("sys-admin", {}, {}, "privileged: true on a node", "unset"),
+    ("privileged-volume", {}, {"STORAGE_DRIVER": "vfs"}, "unset PODMAN_AGENT_STORAGE_DRIVER", "emptyDir"),
+    ("default-volume", {"graphroot_driver": "vfs"}, {}, "PODMAN_AGENT_CACHE_KEY", "emptyDir"),
+    ("default-no-volume", {}, {"STORAGE_DRIVER": "vfs"}, "emptyDir", "unset"),
+    ("plain-unprivileged", {"graphroot_driver": "vfs"}, {}, "no network file system", "CACHE_KEY"),
+    ("privileged-volume", {"mount_proc": "mount proc: EPERM"}, {}, "procMount: Unmasked", "unset"),
+]
+
+
+@pytest.mark.parametrize(("pod", "other", "forced", "word", "absent"), CURES)
+def test_a_cure_that_is_in_place_is_not_named(
+    pod: str, other: dict[str, str], forced: dict[str, str], word: str, absent: str
+) -> None:
+    """But what is in its way: a variable, the store's past, the user namespace."""
+    there = replace(facts(pod), **other)  # type: ignore[arg-type]
+    plan = decide(there, {f"PODMAN_AGENT_{name}": value for name, value in forced.items()})
+    first = advise(there, plan)[0].better
+    assert word in first
+    assert absent not in first
+
+
 def test_a_trial_that_every_build_needs_decides_the_verdict() -> None:
     """The others do not."""
     assert verdict((), [Trial("build", "Error: x")]) == BROKEN
     assert verdict((), [Trial("build", ""), Trial("fresh /proc", "refused", needed=False)]) == FINE
+
+
+HANGING = """#!/bin/sh
+case "$*" in *build*) echo 1234;; *rmi*) exec sleep 60;; esac
+"""
+SAYS_LATIN_1 = "#!/bin/sh\nprintf 'Error: caf\\351\\n' >&2; exit 125\n"
+
+
+@pytest.mark.parametrize(
+    ("podman", "scratch", "error"),
+    [
+        (HANGING, "", "not done after 1 s"),
+        ("", "", "No such file or directory"),
+        (HANGING, "gone", "No such file or directory"),
+        (SAYS_LATIN_1, "", "Error: caf\ufffd"),
+    ],
+)
+def test_a_trial_that_cannot_be_made_has_failed(
+    podman: str, scratch: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback, whose exit code would mean degraded: podman hangs, is gone, or there is no temporary directory."""
+    monkeypatch.setattr(deep, "_TIMEOUT", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / scratch))
+    program = tmp_path / "podman"
+    if podman:
+        program.write_text(podman)
+        program.chmod(0o755)
+    plan = replace(decide(facts("plain-privileged"), {}), can_run=False)
+    (trial,) = deep.trials(plan, Hot({"podman": str(program)}, [], []))
+    assert error in trial.error
+    assert verdict((), [trial]) == BROKEN
 
 
 def test_a_plan_is_read_back_as_it_was_written() -> None:

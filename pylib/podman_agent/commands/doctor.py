@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent import deep, state
 from podman_agent.commands import reasons
-from podman_agent.doctor import BROKEN, VERDICTS, advise, verdict
+from podman_agent.doctor import BROKEN, VERDICTS, advise, found, verdict
 from podman_agent.errors import PodmanAgentError
 from podman_agent.explain import explain
 from podman_agent.facts import Facts
@@ -18,7 +18,8 @@ from podman_agent.plan import Plan
 if TYPE_CHECKING:
     import argparse
 
-_COLOURS = {"fine": "32", "degraded": "33", "cannot build": "31"}
+_BOLD, _RED, _GREEN, _YELLOW = "1", "31", "32", "33"
+_VERDICT_COLOURS = (_GREEN, _YELLOW, _RED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="try mounts, namespaces and a tiny build with a RUN step")
 
 
+def _paint(text: str, colour: str) -> str:
+    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text
+
+
 def _verdict_line(code: int) -> str:
-    text = VERDICTS[code]
-    return f"\033[{_COLOURS[text]}m{text}\033[0m" if sys.stdout.isatty() else text
+    return _paint(VERDICTS[code], _VERDICT_COLOURS[code])
+
+
+def _table(facts: Facts) -> list[str]:
+    rows = found(facts)
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {value}" for name, value in rows]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,11 +61,13 @@ def run(args: argparse.Namespace) -> int:
         report |= {"advice": [asdict(a) for a in advice], "trials": [asdict(t) for t in trials]}
         print(json.dumps(report, indent=1))
         return code
-    print(*reasons.lines(asdict(reason) for reason in plan.reasons), sep="\n")
+    print(_paint("found", _BOLD), *_table(facts), "", sep="\n")
+    print(_paint("chosen", _BOLD), *reasons.lines(asdict(reason) for reason in plan.reasons), "", sep="\n")
     for item in advice:
-        print(f"better: {item.better}\n        now: {item.problem}")
+        print(f"{_paint('better:', _YELLOW)} {item.better}\n        now: {item.problem}")
     for trial in trials:
-        print(f"trial: {trial.name}: {trial.error or 'works'}")
+        colour = _GREEN if not trial.error else _RED if trial.needed else _YELLOW
+        print(f"trial: {trial.name}: {_paint(trial.error or 'works', colour)}")
         for _, known in explain([trial.error]):
             print(f"       {known.cause}; {known.cure}")
     print(_verdict_line(code))

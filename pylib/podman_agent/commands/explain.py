@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from podman_agent.explain import explain
@@ -18,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print cause and cure of every known error; 1 when there is none."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, TextIOWrapper):  # a build's output may be in any encoding
+            stream.reconfigure(errors="backslashreplace")
     found = False
     for line, known in explain(args.message or sys.stdin):
         found = True

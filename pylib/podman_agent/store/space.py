@@ -12,8 +12,8 @@ from podman_agent.facts import existing_ancestor
 from podman_agent.store import claims, gc, layout, own
 
 _PATH = re.compile(r"(/[^\s:\"']+): (?:no space left on device|disk quota exceeded)", re.IGNORECASE)
-# a step of the user's own may print these words for reasons of its own; a disk that was full is not half empty now
-_FULL_ENOUGH = 0.5
+# a step of the user's own may print these words for reasons of its own: only a disk that is full now is blamed
+_FULL_PART, _FULL_BYTES = 0.05, 1 << 30
 
 
 def advice(said: str, *, sure: bool) -> str:
@@ -21,7 +21,7 @@ def advice(said: str, *, sure: bool) -> str:
 
     Args:
         said: Podman's words, which may name the path it could not write.
-        sure: Podman itself failed on it; if not, a volume with room to spare is not blamed.
+        sure: Podman itself failed on it; if not, only a volume that is full now is blamed.
 
     Returns:
         One clause or two; empty where nothing is known to be full.
@@ -34,7 +34,7 @@ def advice(said: str, *, sure: bool) -> str:
     place = _place(said, graphroot)
     on_volume = _device(place) == _device(graphroot)
     room = claims.space(graphroot if on_volume else place)
-    if not sure and room.free > room.total * _FULL_ENOUGH:
+    if not sure and room.free > min(room.total * _FULL_PART, _FULL_BYTES):
         return ""
     left = f"{room.text} now"
     if not on_volume:
