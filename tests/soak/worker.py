@@ -167,7 +167,8 @@ def mixed(rounds: int, first: int = 0) -> int:
 
 def main() -> int:
     mode, what, *rest = sys.argv[1:]
-    say("STARTED")
+    if what == "check-then-load":
+        say("STARTED")
     setup(mode)
     if what == "shell":
         return subprocess.run(["sh", "-ec", *rest], check=False).returncode

@@ -78,6 +78,23 @@ def test_a_named_store_says_from_its_first_moment_that_its_lock_proves_nothing(
     assert seen == [False]
 
 
+def test_a_store_whose_pod_was_killed_during_its_warm_start_gets_one_again(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stocked(volume)
+
+    def killed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "merge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            volume.pod("b")
+    ours = volume.pod("c")
+    assert ours.store == "default/1"
+    assert image_names(ours.graphroot) == NAMES
+
+
 def test_a_pods_name_does_not_lead_to_another_key(volume: Volume) -> None:
     theirs = volume.pod("a", key="other")
     ours = volume.pod("b", POD_NAME="a/../../other/0", **NEVER)
@@ -198,6 +215,21 @@ def test_a_sealed_store_behind_a_link_is_none(volume: Volume) -> None:
     assert layout.sealed_generations(directory) == []
     with pytest.raises(ConfigError, match="symbolic link"):
         warm(volume.root, "default", ["busybox"], {}, "")
+
+
+def test_a_generation_is_on_disk_before_it_has_its_name(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[list[str]] = []
+    flush = warm.__globals__["_flush"]
+
+    def noted(directory: Path) -> None:
+        flush(directory)
+        flushed.append(sorted(p.name for p in directory.iterdir()))
+        assert layout.sealed_generations(volume.root / HOME / "default") == []
+
+    monkeypatch.setitem(warm.__globals__, "_flush", noted)
+    monkeypatch.setitem(warm.__globals__, "_pull", lambda storage, *_: small(storage))
+    assert warm(volume.root, None, ["base", "app"], {}, "") == (1, 2)
+    assert flushed == [["flavour", "storage"]]
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,6 @@ class _Claimer:
                 fd = os.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
         if made:
             store.save(self._new_state(locks=False))
-            self._warm(store)
         self.messages.append(
             f"the cache volume cannot be shared ({reason}): this pod uses {store.name} alone;"
             " PODMAN_AGENT_CACHE_LOCKS=trust if locks do work across nodes"
@@ -273,7 +272,6 @@ class _Claimer:
     def _new_store(self) -> tuple[Store, int]:
         store, fd = locked_new_store(self.directory)
         store.save(self._new_state())
-        self._warm(store)
         return store, fd
 
     def _new_state(self, *, locks: bool = True) -> layout.State:
@@ -298,6 +296,8 @@ class _Claimer:
         try:
             state, now = store.state, layout.now()
             swept = sweep(store, now=now, moved_in=True)
+            if not any(store.graphroot.glob("*-images/images.json")):  # new, or killed before it was warm
+                self._warm(store)
             rubbish = self._keep_budget(store)
             self._add_sealed(store, state)
             store.tmp.mkdir(exist_ok=True)
