@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LONGEST_LIFE = 3.0
 CLAIM = 0.4  # seconds within which a claim with a warm start is over, Python's own start included
-MOST_STORES = 6
+MOST_STORES = 2  # each more has records and directories of its own, and the sizes are compared
 
 
 def kill_loop(
