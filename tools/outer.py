@@ -233,6 +233,7 @@ def push_busybox(registry: Registry) -> None:
         "architecture": {"aarch64": "arm64"}.get(platform.machine(), "amd64"),
         "os": "linux",
         "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+        "history": [{"created_by": "busybox --list"}],  # buildah counts what is built on it
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"]},
     }
     registry.put("library/busybox", "latest", config, gzip.compress(layer.getvalue(), 6))
@@ -291,8 +292,14 @@ class Pod:
         if host_path:
             text = re.sub(r"(hostPath:\n\s+path:) .*", rf"\1 {host_path}", text)
         if env:
-            rows = "".join(f'\n        - name: {k}\n          value: "{v}"' for k, v in env.items())
-            text = re.sub(r"^(      image: .*)$", rf"\1\n      env:{rows}", text, count=1, flags=re.MULTILINE)
+            rows = "".join(f'        - name: {k}\n          value: "{v}"\n' for k, v in env.items())
+            # after those of the template: of two with the same name the last one counts
+            own = re.compile(r"^      env:\n(?: {8}.*\n)+", re.MULTILINE)
+            if own.search(text):
+                text = own.sub(lambda match: match[0] + rows, text, count=1)
+            else:
+                head = re.compile(r"^      image: .*\n", re.MULTILINE)
+                text = head.sub(lambda match: f"{match[0]}      env:\n{rows}", text, count=1)
         self.text = text
 
     def __enter__(self) -> Pod:

@@ -93,3 +93,12 @@ def test_privileged_hostpath_is_the_template_a_docker_world_knows():
     assert container["securityContext"] == {"privileged": True}
     assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/var/lib/containers"}]
     assert volume["hostPath"]["type"] == "DirectoryOrCreate"
+
+
+@pytest.mark.parametrize("path", PODS, ids=name_of)
+def test_a_volume_that_pods_share_shows_where_a_business_has_its_own_cache(path):
+    pod = pod_of(path)
+    shared = {"hostPath", "persistentVolumeClaim"} & pod["spec"]["volumes"][0].keys()
+    env = {e["name"]: e["value"] for e in pod["spec"]["containers"][0].get("env", [])}
+    assert env == ({"PODMAN_AGENT_CACHE_KEY": "default"} if shared else {})
+    assert ("each business" in path.read_text()) is bool(shared)

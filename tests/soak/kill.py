@@ -3,8 +3,9 @@
     kill.py --kills 1000 --mode claim|plain [--full] [--minutes M] [--shape user-1000] --work DIR
 
 Each pod first builds on the base image and compares every byte of the result (this is the check of what
-the kill before it left), then builds, pulls, pushes and commits until it is killed. At the end the
-volume is verified, collected, and its size compared with a volume that saw the same without kills.
+the kill before it left), then builds, pulls, pushes and commits until it is killed. Each third pod is killed right
+after its start, in the midst of the claim; half of these find all stores taken, and so make one and link images.
+At the end the volume is verified, collected, and its size compared with a volume that saw the same without kills.
 ``--full`` puts the volume on a small ext4 of its own that other writes fill at random moments. ``--shape`` takes
 pods of a shape of tests/pods/shapes.py, in which the image's own shim claims, instead of privileged ones.
 Prints one JSON object; exits 1 when anything was wrong.
@@ -35,9 +36,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 from pods.shapes import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 LONGEST_LIFE = 3.0
+CLAIM = 0.4  # seconds within which a claim with a warm start is over, Python's own start included
+MOST_STORES = 2  # each more has records and directories of its own, and the sizes are compared
 
 
 def kill_loop(
@@ -61,10 +64,17 @@ def kill_loop(
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
-        pod = agents.Worker(volume, address, mode, "check-then-load", options=options)
-        timer: threading.Timer | None = None
-        for line in pod.lines():
+        early = done % 3 == 2
+        with taken(volume, all_of_them=early and done % 2 == 1):
+            pod = agents.Worker(volume, address, mode, "check-then-load", options=options)
+            timer: threading.Timer | None = None
+            lines = pod.lines()
+            if early:
+                timer = killed_while_it_claims(pod, lines)
+        for line in lines:
             word, _, rest = line.partition(" ")
+            if timer:
+                continue
             if word == "CHECKED" or (word == "FAILED" and not rest.startswith("load:")):
                 if word == "FAILED":
                     failures.append(f"after {done} kills: {rest}")
@@ -82,6 +92,28 @@ def kill_loop(
         if done % 50 == 0:
             print(f"{done} kills, {len(failures)} failures", file=sys.stderr, flush=True)
     return done, failures, load
+
+
+def killed_while_it_claims(pod: agents.Worker, lines: Iterator[str]) -> threading.Timer:
+    """Kill a pod within the time its claim takes, and wait until it is dead."""
+    next((line for line in lines if line == "STARTED"), None)
+    timer = threading.Timer(random.uniform(0, CLAIM), pod.kill)
+    timer.start()
+    for _ in lines:
+        continue
+    return timer
+
+
+@contextlib.contextmanager
+def taken(volume: Path, *, all_of_them: bool) -> Iterator[None]:
+    """Hold all stores, as other pods would; the ones that were made for it go when there are too many."""
+    with contextlib.ExitStack() as held:
+        stores = list(layout.all_stores(volume)) if all_of_them else []
+        for store in stores[MOST_STORES:]:
+            gc.remove_store(store)
+        for store in stores[:MOST_STORES]:
+            held.enter_context(locked(store.lock))
+        yield
 
 
 class Filler:

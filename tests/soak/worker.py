@@ -6,7 +6,8 @@
 
 ``claim`` claims a store by this tree's code, ``plain`` is the seed's way: everybody on one graphroot. With
 ``agent`` the image's own shim claims at the first call, in whatever kind of pod this is.
-Each line on stdout is one event: ``CHECKED``, ``FAILED <what>: <podman's last line>``, ``ROUND <seconds>``,
+Each line on stdout is one event: ``STARTED`` (nothing is claimed yet), ``CHECKED``,
+``FAILED <what>: <podman's last line>``, ``ROUND <seconds>``,
 ``DONE <n>``.
 """
 
@@ -166,6 +167,8 @@ def mixed(rounds: int, first: int = 0) -> int:
 
 def main() -> int:
     mode, what, *rest = sys.argv[1:]
+    if what == "check-then-load":
+        say("STARTED")
     setup(mode)
     if what == "shell":
         return subprocess.run(["sh", "-ec", *rest], check=False).returncode

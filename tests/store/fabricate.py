@@ -58,6 +58,10 @@ class Fabric:
         for name in ("work", "merged"):
             (home / name).mkdir()
         (home / "link").write_text(identity[:26].upper())
+        if parent:
+            below = (self.root / "overlay" / parent / "lower").read_text() if self._has_parent(parent) else ""
+            lower = [f"l/{parent[:26].upper()}", *below.split(":")]
+            (home / "lower").write_text(":".join(filter(None, lower)))
         (self.root / "overlay/l" / identity[:26].upper()).symlink_to(f"../{identity}/diff")
         with gzip.open(self.root / "overlay-layers" / f"{identity}.tar-split.gz", "wt") as split:
             for number, entry in enumerate(entries):
@@ -70,6 +74,9 @@ class Fabric:
         record = {"id": identity, "created": CREATED, "diff-digest": f"sha256:{digest}", "diff-size": at}
         self.layers.append({**record, **({"parent": parent} if parent else {}), **more})
         return identity
+
+    def _has_parent(self, layer: str) -> bool:
+        return (self.root / "overlay" / layer / "lower").exists()
 
     def image(self, name: str, layers: list[str]) -> str:
         """Add an image of these layers, base first."""

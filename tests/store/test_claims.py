@@ -149,6 +149,8 @@ def test_a_sealed_image_of_another_flavour_does_not_reach_a_store(volume: Volume
 
 def test_a_sealed_image_reaches_a_store_that_exists_already(volume: Volume) -> None:
     ours = volume.pod("a")
+    (ours.graphroot / "overlay-images").mkdir()
+    (ours.graphroot / "overlay-images/images.json").write_text("[]")
     volume.kill(ours)
     small(volume.root / HOME / "default/sealed/1/storage")
     again = volume.pod("b")

@@ -27,3 +27,11 @@ def test_it_uses_the_volume_of_the_pod_template_of_the_same_name(path: Path) -> 
     assert mount in pod["spec"]["containers"][0]["volumeMounts"]
     [volume] = job["volumes"]
     assert volume in pod["spec"]["volumes"]
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda p: p.name)
+def test_it_can_leave_the_store_of_another_user_to_that_user(path: Path) -> None:
+    """Reading and replacing files of all users, and giving what it replaced back; nothing else."""
+    job = yaml.safe_load(path.read_text())["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [container] = job["containers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from podman_agent.errors import UsageError
 from podman_agent.jenkins.trust import LEVELS, Level
+from podman_agent.store.layout import DEFAULT_KEY
 
 IMAGE = "localhost/jenkins-podman-agent:latest"
 INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
@@ -102,7 +103,7 @@ class PodOptions:
         name: Name of the pod as kubectl would create it; Jenkins gives each agent its own.
         trust: How far the cluster trusts the pod.
         cache: Where the graphroot lives.
-        key: Team whose store on a shared volume this pod claims; empty for the common one.
+        key: Business or team whose stores on a shared volume this pod claims; empty for the common one.
         layout: `container`: beside the inbound agent that the kubernetes plugin adds; `single`: the
             image is the inbound agent itself; `sidecar`: the inbound agent is written out as well.
         image: Reference of the agent image.
@@ -192,6 +193,8 @@ def comments(options: PodOptions) -> dict[str, str]:
         said["args"] = "args, not command: the image's init stays PID 1, reaps and ends builds."
     if options.replace_entrypoint:
         said["lifecycle"] = "cat as PID 1 ignores SIGTERM: builds are ended before it comes."
+    if _key(options):
+        said["env"] = "One key for each business or team: pods of one key use each other's layers."
     if options.cache.kind == "hostpath":
         said["hostPath"] = "Any directory on a disk of the node; pods may share it."
     return said
@@ -208,13 +211,18 @@ def _builder(options: PodOptions) -> dict[str, Any]:
         made["tty"] = True
     if options.replace_entrypoint:
         made["lifecycle"] = {"preStop": {"exec": {"command": ["podman-agent", "drain"]}}}
-    if options.key:
-        made["env"] = [{"name": "PODMAN_AGENT_CACHE_KEY", "value": options.key}]
+    if key := _key(options):
+        made["env"] = [{"name": "PODMAN_AGENT_CACHE_KEY", "value": key}]
     return made | {
         "securityContext": LEVELS[options.trust].security_context,
         "resources": options.resources.field(),
         "volumeMounts": [{"name": "storage", "mountPath": GRAPHROOT}],
     }
+
+
+def _key(options: PodOptions) -> str:
+    """A volume that pods share shows where each business gets a cache of its own; no other needs a key."""
+    return options.key or (DEFAULT_KEY if options.cache.kind in ("hostpath", "pvc") else "")
 
 
 def _volume(cache: Cache) -> dict[str, Any]:

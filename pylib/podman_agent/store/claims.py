@@ -7,6 +7,7 @@ library only. What a claim costs is measured by ``tests/soak/claim_cost.py``.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError, VolumeError
 from podman_agent.store import layout, locks
+from podman_agent.store.adopt import adopt, locked_new_store
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 RUN = Path("/run/podman-agent")
 _JOBS_KEPT = 50
 _LOW_SPACE = 0.05
+_MOST_ODD = 100
+_OWNER = re.compile(r"[A-Za-z0-9.-]{1,240}")
 
 
 @dataclass(frozen=True)
@@ -151,55 +155,70 @@ class _Claimer:
         self.settings, self.record = settings, record
         self.messages: list[str] = []
         self.notes: list[str] = []
+        self.odd: set[Path] = set()
 
     def claim(self) -> Claim:
         reason = locks.distrust(self.directory, self.settings.locks)
-        if reason:
-            store, fd = self._pod_named(reason)
-        else:
+        if not reason:
             self._adopt()
-            store, fd = self._free_store() or self._wait() or self._new_store()
-        try:
-            return self._take(store, fd, locks_work=not reason)
-        finally:
-            os.close(fd)
+        while True:
+            made = None
+            found = self._pod_named(reason) if reason else self._free_store() or self._wait()
+            if found is None:
+                made = found = self._new_store()
+            store, fd = found
+            try:
+                swept, rubbish = self._prepare(store, locks_work=not reason)
+                return self._hold(store, fd, swept, rubbish)
+            except _OddStore as error:
+                if made or len(self.odd) > _MOST_ODD:
+                    raise error.cause from error
+                self.odd.add(store.path)
+                self.messages.append(f"cache store {store.name} is passed over ({error}): podman-agent cache rm")
+            finally:
+                os.close(fd)
 
     def _pod_named(self, reason: str) -> tuple[Store, int]:
-        """A store of this pod's own name: nobody else opens it, lock or no lock."""
-        store = Store(self.directory / f"pod-{self.settings.owner}")
-        if not store.path.is_dir():
-            store.path.mkdir()
-            self._warm(store)
+        """A store of this pod's own name, locked at least against other containers that have the same."""
+        name = f"pod-{_plain(self.settings.owner)}"
+        shown = not locks.trial(self.directory)
+        fd, number = None, 0
+        while fd is None:
+            number += 1  # no pod's name has an underscore
+            store = Store(self.directory / (name if number == 1 else f"{name}_{number}"))
+            try:
+                store.path.mkdir()
+                made = True
+            except FileExistsError:
+                made = False
+            if store.path in self.odd or store.path.is_symlink() or not (made or (shown and self._fits(store))):
+                continue
+            if shown:
+                fd = locks.try_lock(store.lock)
+            else:  # nobody else can have made it
+                fd = os.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+        if made:
+            store.save(self._new_state(locks=False))
         self.messages.append(
             f"the cache volume cannot be shared ({reason}): this pod uses {store.name} alone;"
             " PODMAN_AGENT_CACHE_LOCKS=trust if locks do work across nodes"
         )
-        return store, os.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        return store, fd
 
     def _adopt(self) -> None:
-        """Make the plain store of before the first store of the default key, in place."""
-        first = Store(self.directory / "0")
-        if self.directory.name != layout.DEFAULT_KEY or first.path.exists():
-            return
-        if not any(self.legacy.glob("*-layers")) or self.settings.flavour != "root":
-            return
-        aside = self.directory / f".adopt-{os.getpid()}"
-        aside.mkdir()
-        (aside / "storage").symlink_to(os.path.relpath(self.legacy, aside))
-        Store(aside).save(layout.State(flavour="root", adopted=layout.now()))
-        try:
-            aside.rename(first.path)
-        except OSError:  # another pod was quicker
-            layout.remove(aside)
-            return
-        self.messages.append(
-            f"{self.legacy} is now cache store {first.name}; a pod whose image knows nothing of"
-            " claims must not use this volume at the same time"
-        )
+        if self.settings.flavour == "root":
+            store = adopt(self.volume, self.directory, self.legacy)
+            if store:
+                self.messages.append(
+                    f"{self.legacy} is now cache store {store.name}; a pod whose image knows nothing of"
+                    " claims must not use this volume at the same time"
+                )
 
     def _free_store(self) -> tuple[Store, int] | None:
         """The warmest store that nobody holds, locked."""
         for store in self._by_warmth():
+            if store.path in self.odd:
+                continue
             fd = locks.try_lock(store.lock)
             if fd is not None:
                 return store, fd
@@ -215,10 +234,18 @@ class _Claimer:
         """The numbered stores that pods like this one can use, warmest first."""
         found = []
         for store in layout.stores(self.directory):
-            state = store.state
-            if store.number is not None and state.flavour in ("", self.settings.flavour):
-                found.append((self._warmth(store, state), store))
+            if store.provable and self._fits(store):
+                try:
+                    warmth = self._warmth(store, store.state)
+                except Exception:  # noqa: BLE001 - whatever is odd about one store, the next may do
+                    warmth = (-1, 0.0, 0.0)
+                found.append((warmth, store))
         return [s for _, s in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+    def _fits(self, store: Store) -> bool:
+        """Whether pods like this one can use a store; with content of an unknown kind nobody can."""
+        flavour = store.state.flavour
+        return flavour == self.settings.flavour or (not flavour and not store.has_content)
 
     def _wait(self) -> tuple[Store, int] | None:
         """Wait for a store when there are as many as there may be."""
@@ -243,40 +270,50 @@ class _Claimer:
         return None
 
     def _new_store(self) -> tuple[Store, int]:
-        while True:
-            store = layout.new_store(self.directory)
-            fd = locks.try_lock(store.lock)
-            if fd is not None:
-                store.save(layout.State(flavour=self.settings.flavour, claimed=layout.now()))
-                self._warm(store)
-                return store, fd
+        store, fd = locked_new_store(self.directory)
+        store.save(self._new_state())
+        return store, fd
+
+    def _new_state(self, *, locks: bool = True) -> layout.State:
+        kind = self.settings.flavour
+        return layout.State(flavour=kind, claimed=layout.now(), boot=layout.boot_id(), locks=locks)
 
     def _warm(self, store: Store) -> None:
         """Give a new store the images of the sealed store and of the warmest sibling."""
-        siblings = [s for s in self._by_warmth() if s.path != store.path][:1]
+        siblings = [s for s in self._by_warmth() if s.path != store.path and s.path not in self.odd][:1]
         sources = [path for _, path in layout.sealed_generations(self.directory, self.settings.flavour)[:1]]
         started = time.monotonic()
-        brought = sum(
-            merge(s, store.graphroot, store.tmp) for s in (*sources, *(sibling.graphroot for sibling in siblings))
-        )
+        brought = sum(_bring(s, store) for s in (*sources, *(sibling.graphroot for sibling in siblings)))
         took = time.monotonic() - started
         self.notes.append(f"new, {brought} images by hard links in {took:.2f} s")
 
-    def _take(self, store: Store, fd: int, *, locks_work: bool) -> Claim:
-        """Repair what the last owner left, write down the new one and hold the lock."""
-        state, now, boot = store.state, layout.now(), layout.boot_id()
-        crashed = bool(state.boot) and state.boot != boot
-        swept = _repair(store, now, crashed=crashed)
-        rubbish = self._keep_budget(store)
-        self._add_sealed(store, state)
-        store.tmp.mkdir(exist_ok=True)
-        store.graphroot.mkdir(exist_ok=True)
-        jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
-        newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
-        state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, boot
-        state.claimed, state.graphroot, state.locks = now, str(store.graphroot), locks_work
-        state.flavour = self.settings.flavour
-        store.save(state)
+    def _prepare(self, store: Store, *, locks_work: bool) -> tuple[Swept, list[Path]]:
+        """Repair what the last owner left and write down the new one.
+
+        Raises:
+            _OddStore: This store cannot be used, for whatever reason.
+        """
+        try:
+            state, now = store.state, layout.now()
+            swept = sweep(store, now=now, moved_in=True)
+            if not any(store.graphroot.glob("*-images/images.json")):  # new, or killed before it was warm
+                self._warm(store)
+            rubbish = self._keep_budget(store)
+            self._add_sealed(store, state)
+            store.tmp.mkdir(exist_ok=True)
+            store.graphroot.mkdir(exist_ok=True)
+            jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
+            newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
+            state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, layout.boot_id()
+            state.claimed, state.graphroot, state.locks = now, str(store.graphroot), locks_work
+            state.flavour = self.settings.flavour
+            store.save(state)
+        except Exception as error:
+            raise _OddStore(error) from error
+        return swept, rubbish
+
+    def _hold(self, store: Store, fd: int, swept: Swept, rubbish: list[Path]) -> Claim:
+        """Hold the lock until the container dies, and remember it."""
         fifo = self.record.with_suffix(".alive")
         locks.hold(fd, fifo, [*rubbish, *([store.trash] if store.trash.exists() else [])])
         value: dict[str, Any] = {
@@ -288,7 +325,8 @@ class _Claimer:
         }
         layout.write_json(self.record, value, sync=False)
         if swept.images or swept.reset:
-            self.messages.append(f"cache store {store.name}: {swept.text}")
+            lost = "".join(f"; {image}: {why}" for image, why in swept.images.items())
+            self.messages.append(f"cache store {store.name}: {swept.text}{lost}")
         self._warn_of_low_space()
         notes = [f"cache store {store.name}", *self.notes, *([swept.text] if swept else [])]
         return Claim(
@@ -316,7 +354,7 @@ class _Claimer:
         newest = layout.sealed_generations(self.directory, self.settings.flavour)[:1]
         if newest and newest[0][0] > state.sealed:
             number, source = newest[0]
-            brought = merge(source, store.graphroot, store.tmp)
+            brought = _bring(source, store)
             state.sealed = number
             if brought:
                 self.notes.append(f"{brought} base images by hard links")
@@ -332,12 +370,28 @@ class _Claimer:
             )
 
 
-def _repair(store: Store, now: float, *, crashed: bool) -> Swept:
-    if not store.graphroot.is_dir():
-        return Swept()
-    suspects = None
-    if crashed:
-        from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
+class _OddStore(Exception):  # noqa: N818 - never seen outside
+    """One store cannot be used."""
 
-        suspects = torn_by_crash
-    return sweep(store, now=now, moved_in=True, suspects=suspects)
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        text = cause.strerror if isinstance(cause, OSError) else None
+        super().__init__(text or str(cause) or type(cause).__name__)
+
+
+def _plain(owner: str) -> str:
+    """A pod's name as part of a directory's name; one that is no plain name keeps apart by its digest."""
+    if _OWNER.fullmatch(owner):
+        return owner
+    import hashlib  # noqa: PLC0415 - rarely needed
+
+    digest = hashlib.sha256(owner.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{re.sub('[^A-Za-z0-9.-]', '-', owner)[:60]}-{digest}"
+
+
+def _bring(source: Path, store: Store) -> int:
+    """Images linked from another store: what is odd about that one leaves this one cold, not broken."""
+    try:
+        return merge(source, store.graphroot, store.tmp)
+    except Exception:  # noqa: BLE001
+        return 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from podman_agent.errors import DataError
+from podman_agent.store import layout
 from podman_agent.store.layout import read_json, write_json
 
 Record = dict[str, Any]
@@ -65,8 +66,11 @@ class Content:
         """Read one driver's files; images first, so that their layers are at least as new.
 
         Raises:
-            DataError: One of the files is torn.
+            DataError: One of the files is torn, or a symbolic link would lead to another store.
         """
+        if links := layout.planted(root):
+            what = f"{links[0]} is a symbolic link"
+            raise DataError(what)
         images = _records(root / f"{driver}-images/images.json")
         layers = _records(root / f"{driver}-layers/layers.json")
         layers |= _records(root / f"{driver}-layers/volatile-layers.json")

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podman_agent import ids
 from podman_agent.errors import ConfigError, DataError
+from podman_agent.store.files import FULL, give, read_json, token, write_json
+from podman_agent.store.words import age_text, size_from, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# one place to look, wherever it is kept
+__all__ = ["FULL", "age_text", "give", "read_json", "size_from", "size_text", "token", "write_json"]
+
 HOME = "podman-agent"
 DEFAULT_KEY = "default"
+_PODMANS = (
+    *(f"{driver}{part}" for driver in ("overlay", "vfs") for part in ("", "-layers", "-images", "-containers")),
+    *("overlay/l", "overlay/staging", "overlay/tempdirs", "vfs/dir", "db.sql"),
+)
+PLAIN = "../../../storage"  # from a store to VOLUME/storage
 FOREIGN = "another user's"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _STORE_NAME = re.compile(r"[0-9]{1,6}|pod-[A-Za-z0-9._-]{1,253}")
 
 
@@ -64,51 +72,15 @@ def key_directory(volume: Path, key: str) -> Path:
 def keys(volume: Path) -> list[str]:
     """The cache keys present on the volume."""
     home = volume / HOME
-    if not home.is_dir():
+    if not home.is_dir() or home.is_symlink():
         return []
     return sorted(e.name for e in os.scandir(home) if _KEY.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
 
-def token() -> str:
-    """A name that nobody else takes."""
-    return os.urandom(16).hex()
-
-
-def write_json(path: Path, value: object, *, sync: bool = True) -> None:
-    """Replace a JSON file in one step, readable by the owner only.
-
-    Args:
-        path: The file.
-        value: What to write.
-        sync: Whether it must survive a crash of the node at once; costs milliseconds.
-    """
-    aside = path.with_name(f".tmp-{path.name}-{token()}")
-    try:
-        with aside.open("x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            json.dump(value, file, separators=(",", ":"))
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def read_json(path: Path) -> Any:
-    """The parsed file, None when there is none.
-
-    Raises:
-        DataError: The file is torn.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        what = f"{path} is torn"
-        raise DataError(what, str(error)) from error
+def planted(root: Path) -> list[Path]:
+    """Symbolic links in a graphroot where podman makes directories: they may lead to another store."""
+    found = (f"{root}/{name}" for name in _PODMANS)
+    return [Path(path) for path in found if os.path.islink(path)]  # noqa: PTH114 - at every claim
 
 
 @dataclass
@@ -127,14 +99,27 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """The state on disk; an empty one when it is missing, torn or from another version."""
+        """The state on disk; what is missing, torn or of another version in it is as in a new store.
+
+        The flavour has a file of its own too, which a crash of the node cannot tear: a store must not be taken for
+        one that every pod can use.
+        """
+        found = cls()
         try:
-            raw = read_json(path)
-            return cls(**raw) if isinstance(raw, dict) else cls()
+            with contextlib.suppress(DataError):
+                raw = read_json(path)
+                known = raw if isinstance(raw, dict) else {}
+                for name, kind in ((f.name, type(getattr(found, f.name))) for f in fields(cls)):
+                    value = known.get(name)
+                    if type(value) is kind or (kind is float and type(value) is int):
+                        setattr(found, name, value)
+                found.jobs = {job: used for job, used in found.jobs.items() if isinstance(used, int | float)}
+            if not found.flavour:
+                with contextlib.suppress(DataError):
+                    found.flavour = str(read_json(path.with_name("flavour")) or "")
         except PermissionError:
-            return cls(flavour=FOREIGN)
-        except (DataError, TypeError):
-            return cls()
+            found.flavour = FOREIGN
+        return found
 
 
 @dataclass(frozen=True)
@@ -154,20 +139,62 @@ class Store:
         return int(self.path.name) if self.path.name.isdigit() else None
 
     @property
+    def provable(self) -> bool:
+        """Whether its free lock proves that no pod has it: not for one named by a pod.
+
+        Those are made where locks may not reach other nodes, whatever their state.json says or has lost.
+        """
+        return self.number is not None
+
+    @property
     def lock(self) -> Path:
         """The file whose lock is the claim."""
         return self.path / "lock"
 
     @property
     def graphroot(self) -> Path:
-        """What podman is given; an adopted store is where it always was."""
+        """What podman is given; an adopted store is where it always was.
+
+        Where a link leads anywhere else it is a path at which there is nothing, see `unlink_planted`.
+        """
         storage = self.path / "storage"
-        return storage.resolve() if storage.is_symlink() else storage
+        if not storage.is_symlink():
+            return storage
+        return storage.resolve() if self.adopted else self.path / "planted"
 
     @property
     def adopted(self) -> bool:
-        """Whether this is a plain /var/lib/containers/storage from before."""
-        return (self.path / "storage").is_symlink()
+        """Whether this is a plain /var/lib/containers/storage from before: the one link that is followed."""
+        try:
+            link = (self.path / "storage").readlink()
+        except OSError:
+            return False
+        if self.path.parent.name != DEFAULT_KEY or str(link) != PLAIN:
+            return False
+        return not (self.path.parents[2] / "storage").is_symlink()
+
+    def unlink_planted(self) -> list[str]:
+        """Take away symbolic links that would lead the repair of this store elsewhere; the caller holds its lock.
+
+        Whoever can write one key could otherwise have garbage collection as root work on another.
+
+        Returns:
+            Names of the links.
+        """
+        found = [
+            path
+            for path in (self.path / "storage", self.path / "storage.tmp", self.trash, self.tmp)
+            if path.is_symlink() and not (path.name == "storage" and self.adopted)
+        ]
+        found += planted(self.graphroot)
+        for path in found:
+            path.unlink(missing_ok=True)
+        return sorted({path.name for path in found})
+
+    @property
+    def has_content(self) -> bool:
+        """Whether podman has written here."""
+        return any(self.graphroot.glob("*-layers"))
 
     @property
     def tmp(self) -> Path:
@@ -188,11 +215,14 @@ class Store:
     def save(self, state: State) -> None:
         """Write the record; a full volume is no reason to refuse a claim."""
         with contextlib.suppress(OSError):
+            flavour = self.path / "flavour"
+            if state.flavour and not flavour.exists():
+                write_json(flavour, state.flavour)
             write_json(self.path / "state.json", vars(state), sync=False)
 
     def discard(self, *paths: Path) -> None:
         """Move files or directories to the trash: quick whatever their size."""
-        self.trash.mkdir(exist_ok=True)
+        self._make_trash()
         for path in paths:
             aside = self.trash / token()
             try:
@@ -201,6 +231,18 @@ class Store:
                 continue
             except OSError:  # another file system, a mount point, or a directory of a mapped owner
                 ids.inside(functools.partial(_rename_or_remove, path, aside))
+
+    def _make_trash(self) -> None:
+        try:
+            self.trash.mkdir()
+        except FileExistsError:
+            return
+        with contextlib.suppress(OSError):  # its owner can still delete in place
+            fd = os.open(self.trash, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                give(fd, self.path.stat())
+            finally:
+                os.close(fd)
 
     def empty_trash(self) -> None:
         """Free what `discard` took away; safe beside another process that does the same."""
@@ -233,6 +275,8 @@ def _rename_or_remove(path: Path, aside: Path) -> None:
 
 def stores(directory: Path) -> list[Store]:
     """All stores of a key directory, numbered ones first."""
+    if directory.is_symlink():
+        return []
     found = [
         Store(Path(e.path))
         for e in os.scandir(directory)
@@ -271,10 +315,34 @@ def sealed_generations(directory: Path, flavour: str | None = None) -> list[tupl
         flavour: Only those that a pod of this flavour made.
     """
     home = directory / "sealed"
-    if not home.is_dir():
+    if not home.is_dir() or home.is_symlink() or directory.is_symlink():
         return []
-    found = [(int(e.name), Path(e.path)) for e in os.scandir(home) if e.name.isdigit()]
-    return [(n, p / "storage") for n, p in sorted(found, reverse=True) if flavour in (None, sealed_flavour(p))]
+    found = [
+        (int(e.name), Path(e.path))
+        for e in os.scandir(home)
+        if _STORE_NAME.fullmatch(e.name) and e.name.isdigit() and e.is_dir(follow_symlinks=False)
+    ]
+    return [
+        (n, p / "storage")
+        for n, p in sorted(found, reverse=True)
+        if flavour in (None, sealed_flavour(p)) and not (p / "storage").is_symlink()
+    ]
+
+
+def leftovers(directory: Path, before: float) -> list[Path]:
+    """What killed processes left beside the stores of a key: removed stores, lock trials, half adoptions.
+
+    Args:
+        directory: The key's.
+        before: Trials and adoptions last written before this (Unix seconds) are left over; an hour ago will do.
+    """
+    found = list(directory.glob(".trash-*"))
+    for pattern in (".lock-trial-*", ".adopt-*", ".tmp-*"):
+        for path in directory.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if path.lstat().st_mtime < before:
+                    found.append(path)
+    return found
 
 
 def sealed_flavour(generation: Path) -> str:
@@ -288,32 +356,6 @@ def sealed_flavour(generation: Path) -> str:
 def boot_id() -> str:
     """The kernel's name for the time since the node last booted (proc_sys_kernel(5))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def age_text(seconds: float) -> str:
-    """A duration as people write it: ``3d``, ``5h``, ``12m``, ``40s``."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"
-
-
-def size_text(size: float) -> str:
-    """A size in bytes as people write it: decimal units, as podman prints them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def size_from(text: str) -> int | None:
-    """Bytes of ``40G`` (decimal) or ``500Mi`` (binary); None when the text is no size."""
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
-        return None
-    base = 1024 if match[3] else 1000
-    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
 
 
 def now() -> float:

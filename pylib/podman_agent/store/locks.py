@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent import ids
 from podman_agent.errors import EngineError
+from podman_agent.store import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,10 +50,20 @@ def try_lock(path: Path) -> int | None:
     Returns:
         The descriptor that holds it, or None when another has it, it is another user's, or the store was removed.
     """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        try:
+            fd = os.open(path, flags)
+        except FileNotFoundError:
+            fd = os.open(path, flags | os.O_CREAT, 0o660)
+            with contextlib.suppress(PermissionError):  # else a collection as root would shut the store's owner out
+                layout.give(fd, path.parent.stat())
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever removes a store renames it away under this lock: the name must still be ours.
@@ -100,7 +111,7 @@ def trial(directory: Path) -> str:
     Returns:
         Empty when it is; else what happened instead.
     """
-    path = directory / f".lock-trial-{os.getpid()}"
+    path = directory / f".lock-trial-{layout.token()}"  # containers have the same pids
     fds = []
     try:
         for _ in range(2):
@@ -111,7 +122,8 @@ def trial(directory: Path) -> str:
         except BlockingIOError:
             return ""
     except OSError as error:
-        return f"flock: {error.strerror}"
+        # No room for the trial says nothing of locks; a store of its own name would need more.
+        return "" if error.errno in layout.FULL else f"flock: {error.strerror}"
     else:
         return "two openers both got an exclusive lock"
     finally:

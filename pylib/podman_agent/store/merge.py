@@ -71,6 +71,7 @@ class _Merger:
             (self.target.layer_home / "l").mkdir(exist_ok=True)
         self.new_layers: dict[str, Record] = {}
         self.new_images: list[Record] = []
+        self.inodes: dict[str, int] = {}
 
     def run(self, names: Collection[str] | None, deadline: float) -> int:
         wanted = [
@@ -100,13 +101,19 @@ class _Merger:
                     self.new_layers[layer] = self.source.layers[layer]
         home = self.target.kind("images") / image["id"]
         shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(self.source.kind("images") / image["id"], home, ignore=shutil.ignore_patterns(".tmp-*"))
+        shutil.copytree(
+            self.source.kind("images") / image["id"],
+            home,
+            ignore=shutil.ignore_patterns(".tmp-*"),
+            copy_function=_link,
+        )
         self.new_images.append(image)
 
     def _link_layer(self, layer: str) -> None:
         aside = self.aside / f"layer-{layer}"
         shutil.rmtree(aside, ignore_errors=True)
         home = self.target.layer_home / layer
+        self.inodes[layer] = self.source.diff(layer).stat().st_ino
         try:
             if self.source.driver == "overlay":
                 self._link_overlay(layer, aside)
@@ -132,8 +139,11 @@ class _Merger:
                 (aside / entry.name).mkdir(mode=0o700)
             elif entry.is_dir(follow_symlinks=False):
                 link_tree(entry.path, aside / entry.name)
-            else:
+            elif entry.name == "link":
+                # podman may write it anew in place, for one store alone
                 shutil.copy2(entry.path, aside / entry.name, follow_symlinks=False)
+            else:
+                _link(entry.path, aside / entry.name)
         short = (aside / "link").read_text(encoding="ascii").strip()
         with contextlib.suppress(FileExistsError):
             (self.target.layer_home / "l" / short).symlink_to(f"../{layer}/diff")
@@ -146,7 +156,7 @@ class _Merger:
             return 0
         old = self.target
         merged = Content(old.root, old.driver, dict(old.layers), dict(old.images))
-        merged.layers |= {i: r for i, r in self.new_layers.items() if i in after.layers and after.sound(i)}
+        merged.layers |= {i: r for i, r in self.new_layers.items() if self._same(after, i, r)}
         taken = {name for image in old.images.values() for name in image.get("names") or []}
         for image in self.new_images:
             if image["id"] in after.images and not merged.image_fault(image):
@@ -157,6 +167,22 @@ class _Merger:
             merged.save_layers()
             merged.save_images()
         return brought
+
+    def _same(self, after: Content, layer: str, record: Record) -> bool:
+        """Whether the source still has the very layer that was linked: a new pull gives it the same id."""
+        try:
+            return (
+                after.layers[layer].get("created") == record.get("created")
+                and after.sound(layer)
+                and self.source.diff(layer).stat().st_ino == self.inodes[layer]
+            )
+        except (KeyError, FileNotFoundError):
+            return False
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """Link a file that is only ever replaced whole: its bytes are as safe from a crash of the node as before."""
+    os.link(source, target, follow_symlinks=False)
 
 
 def link_tree(source: str | Path, target: str | Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
+from podman_agent.store import layout
 from podman_agent.store.content import Content, is_id, label
 from podman_agent.store.layout import remove
 from podman_agent.trials import TRIAL
@@ -84,16 +85,46 @@ def sweep(
             ones stay: they are what a killed pull had finished, and the next pull uses them.
         moved_in: Whether podman will use the store at this very path: a database that records another
             one is taken away then. Garbage collection may see the volume anywhere and leaves it.
-        suspects: Finds layers that must be dropped although they look sound.
+        suspects: Finds layers that must be dropped although they look sound; those a crash of the node tore are
+            looked for anyway where the store's last owner lived before it, since writing the records here would
+            hide from the next sweep when that owner wrote them.
 
     Raises:
-        OSError: The volume cannot be written.
+        OSError: The volume cannot be written, or it is full and nothing here could be freed.
     """
-    done = Swept()
-    adopted = store.state.adopted
+    links = store.unlink_planted()
+    state = store.state
     # An adopted store may have a user that knows nothing of claims: for a day, young containers
     # are let be.
-    keep_after = now - ADOPTION_GRACE if now < adopted + ADOPTION_GRACE else None
+    keep_after = now - ADOPTION_GRACE if now < state.adopted + ADOPTION_GRACE else None
+    finders = [suspects] if suspects else []
+    if state.boot != layout.boot_id():
+        finders.append(_torn_by_crash)
+
+    def once(done: Swept) -> Swept:
+        return _sweep(store, done, now - unreferenced_age, keep_after, moved_in=moved_in, finders=finders)
+
+    first = Swept()
+    try:
+        done = once(first)
+    except OSError as error:
+        if error.errno not in layout.FULL:
+            raise
+        _free_in_place(store, keep_after)
+        done = once(Swept(images=first.images))
+    done.temporary += len(links)
+    return done
+
+
+def _sweep(
+    store: Store,
+    done: Swept,
+    unreferenced_before: float,
+    keep_after: float | None,
+    *,
+    moved_in: bool,
+    finders: list[Callable[[Content], set[str]]],
+) -> Swept:
     try:
         contents = Content.all(store.graphroot)
     except DataError as error:
@@ -101,14 +132,75 @@ def sweep(
         store.discard_storage()
         return done
     for content in contents:
-        if suspects:
-            content.condemn(suspects(content))
-        _sweep_records(store, content, done, now - unreferenced_age, keep_after)
+        if finders:
+            content.condemn({layer for find in finders for layer in find(content)})
+        _sweep_records(store, content, done, unreferenced_before, keep_after)
         _sweep_directories(store, content, done)
     if keep_after is None:
         _forget_containers(store, store.graphroot, moved_in=moved_in)
     _sweep_tmp(store)
     return done
+
+
+def _torn_by_crash(content: Content) -> set[str]:
+    """What a crash of the node tore: young layers that are not what their digest says, and short files lost.
+
+    overlay takes a layer with an empty ``lower`` for a base, so that an image of it lacks all below. What `merge`
+    links is older than it looks here, hence all layers are asked for theirs.
+    """
+    from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
+
+    torn = torn_by_crash(content)
+    if content.driver == "overlay":
+        for layer, record in content.layers.items():
+            names = ("link", "lower") if record.get("parent") else ("link",)
+            if not all(_has_bytes(f"{content.layer_home}/{layer}/{name}") for name in names):
+                torn.add(layer)
+    return torn
+
+
+def _has_bytes(path: str) -> bool:
+    try:
+        return os.lstat(path).st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _free_in_place(store: Store, keep_after: float | None) -> None:
+    """Make room on a full volume: what goes anyway is deleted before the records that forget it are written.
+
+    A container whose files are gone is still one that the next sweep takes for dead, whatever ends this one.
+    """
+    store.empty_trash()
+    if store.tmp.is_dir():
+        for entry in _passing(store):
+            remove(Path(entry.path))
+    with contextlib.suppress(DataError):
+        for content in Content.all(store.graphroot):
+            home = content.layer_home
+            if not home.is_dir():
+                continue
+            images = {layer for image in content.images.values() for layer in content.top_layers(image)}
+            dead = {
+                record.get("layer")
+                for record in content.containers.values()
+                if keep_after is None or stamp(record) < keep_after
+            } - images
+            for entry in os.scandir(home):
+                if not entry.is_dir(follow_symlinks=False) or not is_id(entry.name.removesuffix("-init")):
+                    continue
+                if entry.name.removesuffix("-init") not in content.layers:
+                    remove(Path(entry.path))
+                elif entry.name in dead:
+                    _empty(content.diff(entry.name))
+            for name in ("staging", "tempdirs"):
+                _empty(home / name)
+
+
+def _empty(directory: Path) -> None:
+    if directory.is_dir() and not directory.is_symlink():
+        for path in directory.iterdir():
+            remove(path)
 
 
 def stamp(record: dict[str, str]) -> float:
@@ -185,7 +277,10 @@ def _torn_overlay(content: Content) -> list[Path]:
     found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
     if (home / "l").is_dir():
         for entry in os.scandir(home / "l"):
-            target = os.readlink(entry.path).split("/")  # noqa: PTH115 - one for each layer, at every claim
+            try:
+                target = os.readlink(entry.path).split("/")  # noqa: PTH115 - one for each layer, at every claim
+            except OSError:
+                continue  # no link: nothing of podman's
             if len(target) > 1 and is_id(target[1]) and target[1] not in content.layers:
                 found.append(Path(entry.path))
     return found
@@ -230,7 +325,8 @@ def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
         if json.loads(text).get("isAnon"):
             db.execute("DELETE FROM VolumeConfig WHERE Name = ?", (name,))
             db.execute("DELETE FROM VolumeState WHERE Name = ?", (name,))
-            store.discard(root / "volumes" / name)
+            if not (root / "volumes").is_symlink() and name.strip("."):
+                store.discard(root / "volumes" / os.path.basename(name))  # noqa: PTH119
 
 
 def _sweep_tmp(store: Store) -> None:
@@ -239,10 +335,13 @@ def _sweep_tmp(store: Store) -> None:
         store.discard(*store.graphroot.glob(f"{TRIAL}*"))
     if not store.tmp.is_dir():
         return
-    entries = [e for e in os.scandir(store.tmp) if not e.name.startswith("buildah-cache")]
-    if entries:
+    if entries := _passing(store):
         try:
             store.discard(*(store.tmp / e.name for e in entries))
         except OSError:
             for entry in entries:
                 remove(store.tmp / entry.name)
+
+
+def _passing(store: Store) -> list[os.DirEntry[str]]:
+    return [e for e in os.scandir(store.tmp) if not e.name.startswith("buildah-cache")]

@@ -6,6 +6,7 @@ hold hard links to its files, so that an old generation can go as soon as a newe
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import re
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.errors import EngineError, EngineMissingError, MismatchError
+from podman_agent.errors import ConfigError, EngineError, EngineMissingError, MismatchError
 from podman_agent.store import layout
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import remove
@@ -47,10 +48,14 @@ def warm(
         EngineMissingError: There is no buildah, or no podman.
         EngineError: An image cannot be pulled.
         MismatchError: What was pulled does not have its digests.
+        ConfigError: A symbolic link stands where the sealed store belongs.
     """
     home = layout.key_directory(volume, layout.check_key(key)) / "sealed"
+    if home.is_symlink():
+        what = f"{home} is a symbolic link"
+        raise ConfigError(what, "a cache key must not lead elsewhere", f"rm {home}")
     home.mkdir(exist_ok=True)
-    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _next_generation(home, images, env, storage_conf)
@@ -75,11 +80,22 @@ def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str], 
         for path in (new / "tmp", new / "runroot", storage / "db.sql"):
             remove(path)
         (new / "flavour").write_text(ours, encoding="ascii")
+        _flush(new)
         new.rename(home / str(number))
     except BaseException:
         remove(new)
         raise
     return number, len(image_names(home / str(number) / "storage"))
+
+
+def _flush(directory: Path) -> None:
+    """Have all of it on disk before it gets its name: stores that link it take it for proved (syncfs(2))."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(directory))
+    finally:
+        os.close(fd)
 
 
 def _prove(storage: Path) -> None:
