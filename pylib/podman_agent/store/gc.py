@@ -124,7 +124,7 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
         outcomes[store.path] = outcome = Outcome(store.name)
         flavour = store.state.flavour
         with _reported(store, outcome):
-            _collect_store(store, policy, outcome, surplus=alike[flavour] >= policy.limit)
+            _collect_store(store, policy, outcome, surplus=store.number is not None and alike[flavour] >= policy.limit)
         alike[flavour] += store.path.is_dir()
     _drop_old_generations(directory)
     if policy.budget is not None:
@@ -173,8 +173,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
             outcome.skipped = _busy(store)
             return
         if surplus or store.number is None or unused > policy.age:
-            rush = surplus and store.number is not None
-            why = "made for a rush" if rush else f"unused for {layout.age_text(unused)}"
+            why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
             aside = set_aside(store)
             outcome.done.append(f"store removed, {why}")
         else:
@@ -277,8 +276,6 @@ def _drop_old_generations(directory: Path) -> None:
         return
     kept: Counter[str] = Counter()
     for _, storage in layout.sealed_generations(directory):
-        if storage.parent.is_symlink():
-            continue
         flavour = layout.sealed_flavour(storage.parent)
         kept[flavour] += 1
         if kept[flavour] > 2:
@@ -322,8 +319,8 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
         over = usage([directory]) - budget if victims else 0
 
 
-def oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]:
-    """Images on which no other stands, until their own layers add up to about `size`."""
+def oldest_images(store: Store, size: int, shared: frozenset[str] = frozenset()) -> list[tuple[Content, list[Record]]]:
+    """Images on which no other stands and that are not all `shared`, until their layers add up to about `size`."""
     for content in Content.all(store.graphroot):
         below = {
             layer
@@ -337,8 +334,10 @@ def oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]
         )
         chosen, found = [], 0
         for image in images:
+            own = {layer for t in content.top_layers(image) for layer in content.chain(t)} - below - shared
+            if shared and not own:
+                continue
             chosen.append(image)
-            own = {layer for t in content.top_layers(image) for layer in content.chain(t)} - below
             found += sum(content.layers[layer].get("diff-size", 0) for layer in own)
             if found >= size:
                 break
