@@ -63,6 +63,11 @@ class Fabric:
             lower = [f"l/{parent[:26].upper()}", *below.split(":")]
             (home / "lower").write_text(":".join(filter(None, lower)))
         (self.root / "overlay/l" / identity[:26].upper()).symlink_to(f"../{identity}/diff")
+        if parent:
+            above = self.root / "overlay" / parent
+            lower = above / "lower"
+            below = [f"l/{(above / 'link').read_text()}", *([lower.read_text()] if lower.exists() else [])]
+            (home / "lower").write_text(":".join(below))
         with gzip.open(self.root / "overlay-layers" / f"{identity}.tar-split.gz", "wt") as split:
             for number, entry in enumerate(entries):
                 row: dict[str, Any] = {"type": entry[0], "position": number}

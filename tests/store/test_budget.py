@@ -87,3 +87,28 @@ def test_what_a_budget_takes_away_is_deleted_by_the_holder(volume: Volume) -> No
 def test_a_budget_that_is_no_size_is_refused(volume: Volume, value: str) -> None:
     with pytest.raises(ConfigError, match="PODMAN_AGENT_CACHE_BUDGET"):
         volume.pod("a", PODMAN_AGENT_CACHE_BUDGET=value)
+
+
+def test_images_stay_when_stores_in_use_are_over_the_budget_alone(volume: Volume) -> None:
+    first = volume.pod("a")
+    three_images(first.graphroot)
+    second = volume.pod("b", PODMAN_AGENT_CACHE_BUDGET="250k")  # hard links of the same three
+    assert len(image_names(second.graphroot)) == 3
+
+
+def test_an_image_that_a_store_in_use_has_too_stays(volume: Volume) -> None:
+    first = volume.pod("a")
+    three_images(first.graphroot)
+    second = volume.pod("b")
+    fabric = Fabric(volume.root / "aside")
+    volume.kill(second)
+    layers = [fabric.layer({f"own{n}": bytes(100_000)}) for n in range(1)]
+    fabric.image("localhost/own:1", layers)
+    for n in range(3):
+        fabric.image(f"localhost/i:{n}", [fabric.layer({f"f{n}": bytes(100_000)})])
+    fabric.save()
+    layout.remove(second.graphroot)
+    fabric.root.rename(second.graphroot)
+    again = volume.pod("c", PODMAN_AGENT_CACHE_BUDGET="350k")
+    assert again.graphroot == second.graphroot
+    assert image_names(again.graphroot) == {f"localhost/i:{n}" for n in range(3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from store.fabricate import Fabric, small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from podman_agent.store import Claim
     from store.conftest import Volume
@@ -217,3 +219,98 @@ def test_a_small_blob_info_cache_stays(volume: Volume) -> None:
     cache.write_bytes(bytes(4096))
     assert gc.collect(volume.root, gc.Policy()) == []
     assert cache.exists()
+
+
+def test_a_store_named_by_a_pod_is_not_removed_by_its_lock_alone(volume: Volume) -> None:
+    """Whatever its record says: a full volume leaves none, and an empty one says that locks work."""
+    ours = volume.pod("agent", PODMAN_AGENT_CACHE_LOCKS="never")
+    store = Store(volume.root / HOME / ours.store)
+    (store.path / "state.json").unlink()
+    volume.kill(ours)
+    assert "proves nothing" in gc.remove_store(store).skipped
+    [outcome] = gc.collect(volume.root, gc.Policy(age=0))
+    assert "not old enough" in outcome.skipped
+    assert store.path.is_dir()
+    assert gc.could_free(volume.root) == 0
+
+
+def test_a_store_that_another_collector_removes_meanwhile_stops_nothing(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, _ = stocked(volume, "a")
+    kept, fabric = stocked(volume, "b")
+    (fabric.root / "overlay" / ("ab" * 32)).mkdir()
+    for ours in (gone, kept):
+        volume.kill(ours)
+    listed = layout.stores(volume.root / HOME / "default")
+    layout.remove(volume.root / HOME / gone.store)
+    monkeypatch.setattr(layout, "stores", lambda _: listed)
+    outcomes = gc.collect(volume.root, gc.Policy())
+    assert [o.skipped or o.done for o in outcomes] == ["removed meanwhile", ["removed 1 orphan directory"]]
+
+
+def test_a_store_made_while_gc_works_counts_in_the_budget(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ours in [stocked(volume, name)[0] for name in "ab"]:
+        volume.kill(ours)
+    tidy = gc._drop_old_generations
+
+    def late(directory: Path) -> None:
+        tidy(directory)
+        small(layout.new_store(directory).graphroot)
+
+    monkeypatch.setattr(gc, "_drop_old_generations", late)
+    assert len(gc.collect(volume.root, gc.Policy(budget=0))) == 3
+
+
+def test_a_store_that_cannot_be_written_does_not_keep_the_others_from_being_collected(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims = [stocked(volume, name) for name in "ab"]
+    for ours, fabric in claims:
+        (fabric.root / "overlay" / ("ab" * 32)).mkdir()
+        volume.kill(ours)
+    discard = Store.discard
+
+    def full(store: Store, *paths: Path) -> None:
+        if store.path.name == "0":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(store.trash))
+        discard(store, *paths)
+
+    monkeypatch.setattr(Store, "discard", full)
+    code, out, err = command(capsys, "gc", "--volume", str(volume.root))
+    assert (code, "default/0" in err, "No space left" in err) == (73, True, True)
+    assert "default/1: removed 1 orphan directory" in out
+
+
+@pytest.mark.parametrize("at", ["storage", "storage/overlay", "storage/overlay/l", "storage.tmp", "trash"])
+def test_a_link_into_a_store_of_another_key_is_not_followed(volume: Volume, at: str) -> None:
+    theirs, fabric = stocked(volume, "a")
+    orphan = fabric.root / "overlay" / ("ab" * 32)
+    orphan.mkdir()
+    store = layout.new_store(layout.key_directory(volume.root, "b"))
+    link = store.path / at
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(volume.root / HOME / theirs.store / at)
+    outcome = gc.collect(volume.root, gc.Policy(budget=0, age=0), "b")[0]
+    assert "symbolic link" in outcome.skipped
+    assert "symbolic link" in gc.remove_store(store).skipped
+    assert orphan.is_dir()
+
+
+def test_a_sealed_that_is_a_link_does_not_take_stores_for_generations(volume: Volume) -> None:
+    claims = [volume.pod(name) for name in "abcd"]
+    (layout.key_directory(volume.root, "b") / "sealed").symlink_to("../default")
+    gc.collect(volume.root, gc.Policy(), "b")
+    assert all(exists(volume, ours.store) for ours in claims)
+
+
+def test_the_limit_is_one_of_each_kind_of_pods(volume: Volume) -> None:
+    claims = [volume.pod(name) for name in "ab"]
+    store = Store(volume.root / HOME / claims[1].store)
+    state = store.state
+    state.flavour = "rootless-1000"
+    store.save(state)
+    for ours in claims:
+        volume.kill(ours)
+    gc.collect(volume.root, gc.Policy(limit=1))
+    assert all(exists(volume, ours.store) for ours in claims)

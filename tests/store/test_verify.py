@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.store.verify import verify
+from podman_agent.store.content import Content
+from podman_agent.store.verify import _check_member, verify
 from store.fabricate import Fabric, small
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ DAMAGE: dict[str, tuple[Callable[[Fabric], object], str]] = {
     "a longer file": (lambda f: (diff(f) / "big").write_bytes(bytes(70001)), "size is not 70000"),
     "a changed mode": (lambda f: (diff(f) / "big").chmod(0o755), "type, mode or target"),
     "a file of nobody": (lambda f: (diff(f) / "extra").write_text(""), "extra: not in the layer"),
+    "an emptied link": (lambda f: (diff(f).parent / "link").write_text(""), "link: empty"),
+    "a whiteout of nobody": (lambda f: os.mknod(diff(f) / "hidden", stat.S_IFCHR, 0), "hidden: not in the layer"),
     "a torn tar-split": (
         lambda f: (f.root / f"overlay-layers/{f.layers[0]['id']}.tar-split.gz").write_bytes(b"\x1f\x8b"),
         "tar-split is torn",
@@ -52,7 +59,7 @@ DAMAGE: dict[str, tuple[Callable[[Fabric], object], str]] = {
 def test_damage_to_a_layer_is_named_with_the_images_that_have_it(fabric: Fabric, what: str) -> None:
     spoil, why = DAMAGE[what]
     spoil(fabric)
-    [damage] = verify(fabric.root).damage
+    damage = verify(fabric.root).damage[0]
     assert (damage.kind, damage.id) == ("layer", fabric.layers[0]["id"])
     assert why in damage.why
     assert set(damage.images) == {"docker.io/library/base:latest", "localhost/app:latest"}
@@ -86,3 +93,36 @@ def test_torn_records_are_damage(fabric: Fabric) -> None:
 
 def test_a_report_is_json(fabric: Fabric) -> None:
     assert json.loads(json.dumps(verify(fabric.root).as_json()))["images"] == 2
+
+
+def test_an_emptied_lower_is_damage(fabric: Fabric) -> None:
+    (fabric.root / "overlay" / fabric.layers[1]["id"] / "lower").write_text("")
+    assert [d.why for d in verify(fabric.root).damage] == ["lower: does not name the layers below"]
+
+
+def test_a_file_that_cannot_be_read_is_damage(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(*_: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "big")
+
+    monkeypatch.setattr("podman_agent.store.verify._Rebuilt.read", torn)
+    assert {d.why for d in verify(fabric.root).damage} == {"big cannot be read: Input/output error"}
+
+
+def test_an_image_removed_meanwhile_is_not_damage(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> str:
+        (fabric.root / "overlay-images/images.json").write_text("[]")
+        return "manifest: No such file or directory"
+
+    monkeypatch.setattr("podman_agent.store.verify.check_image", gone)
+    assert verify(fabric.root).damage == []
+
+
+def test_a_hard_link_replaced_by_another_file_is_damage(fabric: Fabric) -> None:
+    content, layer = Content.read(fabric.root, "overlay"), fabric.layers[0]["id"]
+    member = tarfile.TarInfo("second")
+    member.type, member.linkname = tarfile.LNKTYPE, "big"
+    (diff(fabric) / "second").hardlink_to(diff(fabric) / "big")
+    assert _check_member(content, layer, "second", member) == ""
+    (diff(fabric) / "second").unlink()
+    (diff(fabric) / "second").write_bytes(bytes(70000))
+    assert "type, mode or target" in _check_member(content, layer, "second", member)

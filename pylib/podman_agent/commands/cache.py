@@ -75,7 +75,7 @@ def _row(store: Store, now: float) -> Row:
         contents, word = [], layout.FOREIGN
     return Row(
         store=store.name,
-        state=word if state.locks else "by pod",
+        state="by pod" if store.number is None else word,
         owner=state.owner,
         used=round(now - state.claimed) if state.claimed else -1,
         driver="+".join(c.driver for c in contents),
@@ -157,7 +157,9 @@ def _remove(args: argparse.Namespace) -> int:
     held = [o.store for o in outcomes if o.skipped]
     if held and args.stores:
         what = f"not removed: {', '.join(held)}"
-        raise ConfigError(what, "a pod is using it", "wait for the pod to end")
+        why = next(o.skipped for o in outcomes if o.skipped)
+        why = "a pod is using it" if why.startswith("in use") else why
+        raise ConfigError(what, why, "wait for the pod to end, or see docs/cache.md")
     return 0
 
 

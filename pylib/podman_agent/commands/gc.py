@@ -91,9 +91,13 @@ def run(args: argparse.Namespace) -> int:
         raise VolumeError(what, error.strerror or "", "run it as the user that owns the stores") from error
     if args.json:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
-        return 0
-    for outcome in outcomes:
-        did = ", ".join(outcome.done) or outcome.skipped or "nothing to do"
+    for outcome in () if args.json else outcomes:
+        did = ", ".join(outcome.done) or outcome.error or outcome.skipped or "nothing to do"
         print(f"{outcome.store}: {did}" + (f" ({layout.size_text(outcome.freed)} freed)" if outcome.done else ""))
-    print(f"freed {layout.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
+    if not args.json:
+        print(f"freed {layout.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
+    failed = [o for o in outcomes if o.error]
+    if failed:
+        what = f"cannot collect garbage in {', '.join(o.store for o in failed)}"
+        raise VolumeError(what, failed[0].error, "make room, or run it as the user that owns the stores")
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from podman_agent.errors import DataError
 from podman_agent.store import layout, locks
 from podman_agent.store.content import Content, label
-from podman_agent.store.gc import drop_images, oldest_images, set_aside
+from podman_agent.store.gc import drop_images, leads_elsewhere, oldest_images, set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +55,15 @@ def keep_within(directory: Path, ours: Store, budget: int) -> tuple[str, list[Pa
         if _total(layers) <= budget:
             break
         with locks.locked(store.lock) as free:
-            if free:
+            if free and not leads_elsewhere(store):
                 rubbish.append(set_aside(store))
                 done.append(f"store {store.name} removed")
                 del layers[store.path]
-    while (over := _total(layers) - budget) > 0 and (chosen := oldest_images(ours, over)):
+    theirs = {path: sizes for path, sizes in layers.items() if path != ours.path}
+    elsewhere = frozenset(layer for sizes in theirs.values() for layer in sizes)
+    # Stores in use that are over the budget by themselves: emptying ours would bring nothing and cost all its pulls.
+    possible = _total(theirs) <= budget
+    while possible and (over := _total(layers) - budget) > 0 and (chosen := oldest_images(ours, over, elsewhere)):
         for content, images in chosen:
             drop_images(ours, content, [i["id"] for i in images])
             done.append("removed " + ", ".join(label(i) for i in images))

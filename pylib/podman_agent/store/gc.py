@@ -22,7 +22,7 @@ from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from podman_agent.store.layout import Store
@@ -38,7 +38,7 @@ class Policy:
     Attributes:
         budget: Bytes each key may use; None for no limit.
         age: Unclaimed stores, and unnamed images, older than this go.
-        limit: Stores with this number or a higher one were made for a rush and go.
+        limit: Stores of one kind of pods beyond this many were made for a rush and go.
     """
 
     budget: int | None = None
@@ -48,12 +48,13 @@ class Policy:
 
 @dataclass
 class Outcome:
-    """What was done to one store; `freed` in bytes."""
+    """What was done to one store; `freed` in bytes; `error` is why the rest could not be."""
 
     store: str
     done: list[str] = field(default_factory=list)
     freed: int = 0
     skipped: str = ""
+    error: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The outcome for machines."""
@@ -89,8 +90,10 @@ def _blob_info(volume: Path) -> list[Outcome]:
         return []
     outcome = Outcome("blob-info cache")
     with contextlib.ExitStack() as held:
-        stores = layout.all_stores(volume)
-        if not all(held.enter_context(locks.locked(store.lock)) for store in stores):
+        stores = list(layout.all_stores(volume))
+        if any(s.number is None for s in stores) or not all(
+            held.enter_context(locks.locked(store.lock)) for store in stores
+        ):
             outcome.skipped = "in use by a pod"
             return [outcome]
         for path in caches:
@@ -100,47 +103,87 @@ def _blob_info(volume: Path) -> list[Outcome]:
     return [outcome]
 
 
+@contextlib.contextmanager
+def _reported(store: Store, outcome: Outcome) -> Iterator[None]:
+    """Keep one store's trouble from the others: pods and other collectors work beside, and a volume may be full."""
+    try:
+        yield
+    except OSError as error:
+        if store.path.is_dir():
+            outcome.error = f"{error.strerror}: {error.filename or store.path}"
+        else:
+            outcome.skipped = "removed meanwhile"
+
+
 def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
-    outcomes = {}
+    outcomes: dict[Path, Outcome] = {}
     for leftover in directory.glob(".trash-*"):
         layout.remove(leftover)
+    alike: Counter[str] = Counter()
     for store in layout.stores(directory):
         outcomes[store.path] = outcome = Outcome(store.name)
-        _collect_store(store, policy, outcome)
+        flavour = store.state.flavour
+        with _reported(store, outcome):
+            _collect_store(store, policy, outcome, surplus=store.number is not None and alike[flavour] >= policy.limit)
+        alike[flavour] += store.path.is_dir()
     _drop_old_generations(directory)
     if policy.budget is not None:
         _shrink(directory, policy.budget, outcomes)
     return list(outcomes.values())
 
 
-def _collect_store(store: Store, policy: Policy, outcome: Outcome) -> None:
+def leads_elsewhere(store: Store) -> str:
+    """Why no collector may touch a store: a link in it that could end in a store whose lock is another's."""
+    volume, storage = store.path.parents[2].resolve(), store.path / "storage"
+    root = store.graphroot
+    if storage.is_symlink() and (
+        store.path.parent.name != layout.DEFAULT_KEY or root not in (volume, volume / "storage")
+    ):
+        return f"{storage} is a symbolic link to what is not this store's"
+    inside = [root / kind for kind in ("overlay", "vfs", "overlay/l", "overlay/staging", "vfs/dir")]
+    inside += [path for driver in ("overlay", "vfs") for path in root.glob(f"{driver}-*")]
+    found = next((p for p in (store.trash, store.lock, store.tmp, *inside) if p.is_symlink()), None)
+    return f"{found} is a symbolic link" if found else ""
+
+
+def _busy(store: Store) -> str:
+    if not store.path.is_dir():
+        return "removed meanwhile"
+    state = store.state
+    return "belongs to another user" if state.flavour == layout.FOREIGN else f"in use by {state.owner or 'another pod'}"
+
+
+def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: bool) -> None:
     now = layout.now()
     state = store.state
     if state.flavour == layout.FOREIGN:
         outcome.skipped = "belongs to another user"
         return
-    unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
-    if store.number is None and not state.locks:
-        # Nothing tells whether its pod lives: only long silence does.
-        if now - _last_write(store) < max(policy.age, 2 * 86400):
-            outcome.skipped = "its lock proves nothing on this volume, and it is not old enough"
-        else:
-            _remove_store(store, outcome, f"unused for {layout.age_text(unused)}")
+    outcome.skipped = leads_elsewhere(store)
+    if outcome.skipped:
         return
+    unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
+    # Nothing tells whether the pod of a store named by it lives, whatever state.json says: only long silence does.
+    if store.number is None and now - _last_write(store) < max(policy.age, 2 * 86400):
+        outcome.skipped = "its lock proves nothing on this volume, and it is not old enough"
+        return
+    aside = None
     with locks.locked(store.lock) as free:
         if not free:
-            outcome.skipped = f"in use by {state.owner or 'another pod'}"
+            outcome.skipped = _busy(store)
             return
-        surplus = store.number is not None and store.number >= policy.limit
-        if surplus or unused > policy.age:
+        if surplus or store.number is None or unused > policy.age:
             why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
             aside = set_aside(store)
+            outcome.done.append(f"store removed, {why}")
         else:
-            aside = None
-            _tidy(store, now - policy.age, outcome)
+            try:
+                _tidy(store, now - policy.age, outcome)
+            except OSError:
+                _free_trash(store, outcome)
+                raise
     if aside:
         _free(aside, outcome)
-        outcome.done.append(f"store removed, {why}")
     else:
         _free_trash(store, outcome)
 
@@ -179,13 +222,15 @@ def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
 
 
 def remove_store(store: Store) -> Outcome:
-    """Remove an unclaimed store whole; the outcome says so when it is claimed."""
-    outcome = Outcome(store.name)
+    """Remove an unclaimed store whole; the outcome says why not when it is claimed or nothing can tell."""
+    outcome = Outcome(store.name, skipped=leads_elsewhere(store))
+    if store.number is None:
+        outcome.skipped = "its lock proves nothing on this volume: gc removes it after long silence"
+    if outcome.skipped:
+        return outcome
     with locks.locked(store.lock) as free:
         if not free:
-            state = store.state
-            theirs = state.flavour == layout.FOREIGN
-            outcome.skipped = "belongs to another user" if theirs else f"in use by {state.owner or 'another pod'}"
+            outcome.skipped = _busy(store)
             return outcome
         aside = set_aside(store)
     _free(aside, outcome)
@@ -202,11 +247,6 @@ def set_aside(store: Store) -> Path:
     return aside
 
 
-def _remove_store(store: Store, outcome: Outcome, why: str) -> None:
-    _free(set_aside(store), outcome)
-    outcome.done.append(f"store removed, {why}")
-
-
 def _free(tree: Path, outcome: Outcome) -> None:
     outcome.freed += freed_by([tree])
     layout.remove(tree)
@@ -219,12 +259,21 @@ def _free_trash(store: Store, outcome: Outcome) -> None:
 
 def _last_write(store: Store) -> float:
     """The newest sign of life of a store: its record, or the lock files podman touches."""
-    paths = [store.path / "state.json", *store.graphroot.glob("*-*/*.lock")]
+    paths = [
+        store.path,
+        store.path / "state.json",
+        store.lock,
+        store.graphroot,
+        store.tmp,
+        *store.graphroot.glob("*-*/*.lock"),
+    ]
     return max((p.stat().st_mtime for p in paths if p.exists()), default=0.0)
 
 
 def _drop_old_generations(directory: Path) -> None:
     """Keep the two newest sealed stores of a flavour: the older of them may be in the midst of being linked."""
+    if (directory / "sealed").is_symlink():
+        return
     kept: Counter[str] = Counter()
     for _, storage in layout.sealed_generations(directory):
         flavour = layout.sealed_flavour(storage.parent)
@@ -240,13 +289,18 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
     for store in numbered[:-1]:
         if usage([directory]) <= budget:
             return
-        outcome = remove_store(store)
-        mine = outcomes[store.path]
-        mine.freed += outcome.freed
-        mine.done += [f"{d}, over budget" for d in outcome.done]
-        mine.skipped = outcome.skipped
+        mine = outcomes.setdefault(store.path, Outcome(store.name))
+        with _reported(store, mine):
+            outcome = remove_store(store)
+            mine.freed += outcome.freed
+            mine.done += [f"{d}, over budget" for d in outcome.done]
+            mine.skipped = outcome.skipped
     for store in numbered[-1:]:
-        _shrink_store(store, directory, budget, outcomes[store.path])
+        mine = outcomes.setdefault(store.path, Outcome(store.name))
+        mine.skipped = leads_elsewhere(store)
+        if not mine.skipped:
+            with _reported(store, mine):
+                _shrink_store(store, directory, budget, mine)
 
 
 def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) -> None:
@@ -255,7 +309,7 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
     while over > 0:
         with locks.locked(store.lock) as free:
             if not free:
-                outcome.skipped = f"in use by {store.state.owner or 'another pod'}"
+                outcome.skipped = _busy(store)
                 return
             victims = oldest_images(store, over)
             for content, images in victims:
@@ -265,8 +319,8 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
         over = usage([directory]) - budget if victims else 0
 
 
-def oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]:
-    """Images on which no other stands, until their own layers add up to about `size`."""
+def oldest_images(store: Store, size: int, shared: frozenset[str] = frozenset()) -> list[tuple[Content, list[Record]]]:
+    """Images on which no other stands and that are not all `shared`, until their layers add up to about `size`."""
     for content in Content.all(store.graphroot):
         below = {
             layer
@@ -280,8 +334,10 @@ def oldest_images(store: Store, size: int) -> list[tuple[Content, list[Record]]]
         )
         chosen, found = [], 0
         for image in images:
+            own = {layer for t in content.top_layers(image) for layer in content.chain(t)} - below - shared
+            if shared and not own:
+                continue
             chosen.append(image)
-            own = {layer for t in content.top_layers(image) for layer in content.chain(t)} - below
             found += sum(content.layers[layer].get("diff-size", 0) for layer in own)
             if found >= size:
                 break
@@ -335,7 +391,7 @@ def could_free(volume: Path) -> int:
         with locks.locked(store.lock) as unclaimed:
             for content in contents:
                 sizes = {i: r.get("diff-size", 0) for i, r in content.layers.items()}
-                if unclaimed:
+                if unclaimed and store.number is not None:
                     free |= sizes
                 else:
                     used |= set(sizes)

@@ -23,21 +23,44 @@ def at_work(proc: Path = Path("/proc")) -> bool:
     """Whether an engine runs in this container.
 
     Pruning beside a build is podman's own classic race (https://github.com/containers/podman/issues/23671). A
-    ``podman system service`` and the pause process of rootless podman only wait.
+    ``podman system service`` only waits while no client is connected: builds asked for by one run inside it.
     """
+    busy = _connected(proc)
     for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             argv = (process / "cmdline").read_bytes().split(b"\0")
             name = (process / "comm").read_text(encoding="ascii", errors="replace").strip()
-            if name in _ENGINES and not {b"service", b"pause"} & set(argv):
+            if name in _ENGINES and not (_is_service(argv) and busy.isdisjoint(_sockets(process))):
                 return True
     return False
+
+
+def _is_service(argv: list[bytes]) -> bool:
+    """By position, for an image or a directory may be called so: only options, and their values, come before."""
+    for before, word, after in zip(argv, argv[1:], argv[2:], strict=False):
+        if word == b"system":
+            return after == b"service"
+        if not word.startswith(b"-") and not before.startswith(b"-"):
+            return False
+    return False
+
+
+def _connected(proc: Path) -> set[str]:
+    """Inodes of the connected ends of named sockets: state 3, SS_CONNECTED, in proc_net(5) unix."""
+    with contextlib.suppress(OSError):
+        rows = [line.split() for line in (proc / "net/unix").read_text(errors="replace").splitlines()]
+        return {f"socket:[{row[6]}]" for row in rows if len(row) > 7 and row[5] == "03"}
+    return set()
+
+
+def _sockets(process: Path) -> set[str]:
+    return {str(fd.readlink()) for fd in (process / "fd").iterdir() if fd.is_symlink()}
 
 
 def dead_builds(store: Store) -> list[tuple[str, Path]]:
     """Containers that a build which failed or was killed left behind, each with the directory of what it wrote.
 
-    A build's own container looks the same while it runs: ask only when no engine is `at_work`.
+    A build's own container looks the same while it runs: those listed before no engine is `at_work` are dead.
     """
     found = []
     with contextlib.suppress(DataError):
@@ -58,11 +81,12 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
         podman: The program.
     """
     outcome.skipped = ""
+    trees = [store.path, store.graphroot, store.tmp] if store.adopted else [store.path]
+    before = usage(trees)  # a walk, so it comes before the question
+    dead = dead_builds(store)  # likewise: a build that starts after it has containers that are not listed
     if at_work():
         outcome.skipped = "in use by this pod, and a podman is at work"
         return
-    before = usage([store.path])
-    dead = dead_builds(store)
     for _, written in dead:  # first, because podman writes a record to remove one, and the volume may be full
         for path in written.iterdir() if written.is_dir() else ():
             layout.remove(path)
@@ -72,7 +96,7 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
     pruned = _podman(podman, "image", "prune", "--force", f"--filter=until={int(policy.age)}s")
     if count := len(pruned.split()):
         outcome.done.append(f"removed {count} unnamed image{'s' if count > 1 else ''}")
-    over = usage([store.path]) - policy.budget if policy.budget is not None else 0
+    over = usage(trees) - policy.budget if policy.budget is not None else 0
     refused: set[str] = set()
     while over > 0 and not at_work():
         images = [i for _, chosen in oldest_images(store, over) for i in chosen if i["id"] not in refused]
@@ -82,8 +106,8 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
             if _podman(podman, "rmi", *(image.get("names") or [image["id"]])):
                 outcome.done.append(f"over budget: {label(image)}")
             refused.add(image["id"])
-        over = usage([store.path]) - (policy.budget or 0)
-    outcome.freed = max(0, before - usage([store.path]))
+        over = usage(trees) - (policy.budget or 0)
+    outcome.freed = max(0, before - usage(trees))
 
 
 def _podman(podman: str, *args: str) -> str:

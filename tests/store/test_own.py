@@ -1,0 +1,77 @@
+"""What counts as an engine at work, and what the collection of a pod's own store touches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from podman_agent.store import gc, layout, own
+from podman_agent.store.layout import HOME, Store
+from store.fabricate import small
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from store.conftest import Volume
+
+
+def process(proc: Path, *argv: str, state: str = "01") -> Path:
+    """A /proc with one podman that has a socket in `state`."""
+    (proc / "7/fd").mkdir(parents=True)
+    (proc / "net").mkdir()
+    (proc / "7/cmdline").write_bytes(b"\0".join(a.encode() for a in argv) + b"\0")
+    (proc / "7/comm").write_text("podman\n")
+    (proc / "7/fd/3").symlink_to("socket:[41]")
+    line = f"0000000000000000: 00000003 00000000 00000000 0001 {state} 41 /run/podman/podman.sock\n"
+    (proc / "net/unix").write_text(f"Num       RefCount Protocol Flags    Type St Inode Path\n{line}")
+    return proc
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["podman", "build", "-t", "x", "service"],
+        ["podman", "build", "-t", "system", "service"],
+        ["podman", "run", "busybox", "pause"],
+        ["podman", "--log-level", "info", "pull", "system", "service"],
+    ],
+)
+def test_a_command_with_a_word_of_the_service_is_at_work(tmp_path: Path, argv: list[str]) -> None:
+    assert own.at_work(process(tmp_path, *argv))
+
+
+@pytest.mark.parametrize("options", [[], ["--log-level", "info"], ["--log-level=info"]])
+def test_a_service_is_at_work_while_a_client_is_connected(tmp_path: Path, options: list[str]) -> None:
+    argv = ["podman", *options, "system", "service", "--time=0"]
+    assert not own.at_work(process(tmp_path / "idle", *argv))
+    assert own.at_work(process(tmp_path / "busy", *argv, state="03"))
+
+
+def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = Store(volume.root / HOME / volume.pod("a").store)
+    written = tmp_path / "diff"
+    written.mkdir()
+    order: list[str] = []
+    monkeypatch.setattr(own, "usage", lambda _: order.append("walk") or 0)
+    monkeypatch.setattr(own, "dead_builds", lambda _: order.append("list") or [("c", written)])
+    monkeypatch.setattr(own, "at_work", lambda: order.append("ask") or True)
+    outcome = gc.Outcome(store.name)
+    own.collect(store, gc.Policy(), outcome, "false")
+    assert order.index("ask") > order.index("list")
+    assert order.index("ask") > order.index("walk")
+    assert "at work" in outcome.skipped
+
+
+def test_the_budget_of_an_adopted_store_counts_what_lies_in_its_place(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fabric = small(volume.root / "storage")
+    store = Store(volume.root / HOME / volume.pod("a").store)
+    assert store.adopted
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(own, "at_work", lambda: False)
+    monkeypatch.setattr(own, "_podman", lambda _, *args: asked.append(args) or "")
+    own.collect(store, gc.Policy(budget=50_000, age=layout.now()), gc.Outcome(store.name), "podman")
+    assert ("rmi", *fabric.images[1]["names"]) in asked
