@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from podman_agent import cli
 from podman_agent.commands.gc import parse_age, parse_size
 from podman_agent.errors import UsageError
-from podman_agent.store import gc, layout
+from podman_agent.store import gc, layout, sealed
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import HOME, State, Store
 from podman_agent.store.verify import verify
@@ -252,13 +253,13 @@ def test_a_store_that_another_collector_removes_meanwhile_stops_nothing(
 def test_a_store_made_while_gc_works_counts_in_the_budget(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     for ours in [stocked(volume, name)[0] for name in "ab"]:
         volume.kill(ours)
-    tidy = gc._drop_old_generations
+    tidy = sealed.collect
 
     def late(directory: Path) -> None:
         tidy(directory)
         small(layout.new_store(directory).graphroot)
 
-    monkeypatch.setattr(gc, "_drop_old_generations", late)
+    monkeypatch.setattr(sealed, "collect", late)
     assert len(gc.collect(volume.root, gc.Policy(budget=0))) == 3
 
 
@@ -314,3 +315,45 @@ def test_the_limit_is_one_of_each_kind_of_pods(volume: Volume) -> None:
         volume.kill(ours)
     gc.collect(volume.root, gc.Policy(limit=1))
     assert all(exists(volume, ours.store) for ours in claims)
+
+
+def test_what_a_killed_warm_left_is_freed_but_not_beside_a_warm_at_work(volume: Volume) -> None:
+    stocked(volume, "a")
+    home = volume.root / HOME / "default/sealed"
+    left = home / ".new-1"
+    small(left / "storage")
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        gc.collect(volume.root, gc.Policy())
+        assert left.is_dir()
+    gc.collect(volume.root, gc.Policy())
+    assert not left.exists()
+
+
+def test_sealed_images_over_the_budget_do_not_cost_the_last_store_its_own(
+    volume: Volume, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, fabric = stocked(volume, "a")
+    generation = volume.root / HOME / "default/sealed/1"
+    small(generation / "storage")
+    volume.kill(ours)
+    [outcome, said] = gc.collect(volume.root, gc.Policy(budget=1))
+    assert not outcome.done
+    assert said.store == "default/sealed"
+    assert said.skipped.endswith("podman-agent cache rm default/sealed/1")
+    assert image_names(fabric.root)
+    assert cli.main(["cache", "rm", "--volume", str(volume.root), "default/sealed/1"]) == 0
+    assert "default/sealed/1: " in capsys.readouterr().out
+    assert not generation.exists()
+
+
+def test_leftovers_of_trials_and_adoptions_go_when_they_are_old(volume: Volume, clock: Callable[[float], None]) -> None:
+    stocked(volume, "a")
+    directory = volume.root / HOME / "default"
+    (directory / ".lock-trial-1").touch()
+    (directory / ".adopt-1").mkdir()
+    gc.collect(volume.root, gc.Policy())
+    assert (directory / ".lock-trial-1").exists()
+    clock(layout.now() + 2 * 3600)
+    gc.collect(volume.root, gc.Policy())
+    assert not list(directory.glob(".lock-trial-*")) + list(directory.glob(".adopt-*"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from podman_agent import state
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
-from podman_agent.store import gc, layout, locks
+from podman_agent.store import gc, layout, locks, sealed
 from podman_agent.store.claims import space
 from podman_agent.store.content import Content
 from podman_agent.store.verify import verify
@@ -75,7 +75,7 @@ def _row(store: Store, now: float) -> Row:
         contents, word = [], layout.FOREIGN
     return Row(
         store=store.name,
-        state="by pod" if store.number is None else word,
+        state="by pod" if not store.provable else word,
         owner=state.owner,
         used=round(now - state.claimed) if state.claimed else -1,
         driver="+".join(c.driver for c in contents),
@@ -148,7 +148,14 @@ def _remove(args: argparse.Namespace) -> int:
     if bool(args.stores) == args.all:
         what = "podman-agent cache rm"
         raise UsageError(what, "name stores, or say --all", "podman-agent cache ls lists them")
-    outcomes = [gc.remove_store(store) for store in _chosen(args)]
+    generations: dict[str, Path] = {}
+    for key in [layout.check_key(args.key)] if args.key else layout.keys(args.volume):
+        generations |= sealed.names(args.volume / layout.HOME / key)
+    chosen = [name for name in args.stores if name in generations]
+    args.stores = [name for name in args.stores if name not in generations]
+    outcomes = [gc.remove_sealed(name, generations[name]) for name in chosen]
+    if args.stores or args.all:
+        outcomes += [gc.remove_store(store) for store in _chosen(args)]
     if args.json:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
     else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent import ids
 from podman_agent.errors import DataError
-from podman_agent.store import layout, locks
+from podman_agent.store import layout, locks, sealed
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_AGE = 14 * 86400.0
 BLOB_INFO_KEPT = 1 << 20  # bytes
+_LEFT_OVER = 3600.0  # seconds: no trial of a lock and no adoption takes that long
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _blob_info(volume: Path) -> list[Outcome]:
     outcome = Outcome("blob-info cache")
     with contextlib.ExitStack() as held:
         stores = list(layout.all_stores(volume))
-        if any(s.number is None for s in stores) or not all(
+        if any(not s.provable for s in stores) or not all(
             held.enter_context(locks.locked(store.lock)) for store in stores
         ):
             outcome.skipped = "in use by a pod"
@@ -117,16 +118,16 @@ def _reported(store: Store, outcome: Outcome) -> Iterator[None]:
 
 def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
     outcomes: dict[Path, Outcome] = {}
-    for leftover in directory.glob(".trash-*"):
+    for leftover in layout.leftovers(directory, layout.now() - _LEFT_OVER):
         layout.remove(leftover)
     alike: Counter[str] = Counter()
     for store in layout.stores(directory):
         outcomes[store.path] = outcome = Outcome(store.name)
         flavour = store.state.flavour
         with _reported(store, outcome):
-            _collect_store(store, policy, outcome, surplus=store.number is not None and alike[flavour] >= policy.limit)
+            _collect_store(store, policy, outcome, surplus=store.provable and alike[flavour] >= policy.limit)
         alike[flavour] += store.path.is_dir()
-    _drop_old_generations(directory)
+    sealed.collect(directory)
     if policy.budget is not None:
         _shrink(directory, policy.budget, outcomes)
     return list(outcomes.values())
@@ -134,16 +135,8 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
 
 def leads_elsewhere(store: Store) -> str:
     """Why no collector may touch a store: a link in it that could end in a store whose lock is another's."""
-    volume, storage = store.path.parents[2].resolve(), store.path / "storage"
-    root = store.graphroot
-    if storage.is_symlink() and (
-        store.path.parent.name != layout.DEFAULT_KEY or root not in (volume, volume / "storage")
-    ):
-        return f"{storage} is a symbolic link to what is not this store's"
-    inside = [root / kind for kind in ("overlay", "vfs", "overlay/l", "overlay/staging", "vfs/dir")]
-    inside += [path for driver in ("overlay", "vfs") for path in root.glob(f"{driver}-*")]
-    found = next((p for p in (store.trash, store.lock, store.tmp, *inside) if p.is_symlink()), None)
-    return f"{found} is a symbolic link" if found else ""
+    found = [*store.planted, *([store.lock] if store.lock.is_symlink() else [])]
+    return f"{found[0]} is a symbolic link" if found else ""
 
 
 def _busy(store: Store) -> str:
@@ -164,7 +157,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
         return
     unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
     # Nothing tells whether the pod of a store named by it lives, whatever state.json says: only long silence does.
-    if store.number is None and now - _last_write(store) < max(policy.age, 2 * 86400):
+    if not store.provable and now - _last_write(store) < max(policy.age, 2 * 86400):
         outcome.skipped = "its lock proves nothing on this volume, and it is not old enough"
         return
     aside = None
@@ -172,7 +165,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
         if not free:
             outcome.skipped = _busy(store)
             return
-        if surplus or store.number is None or unused > policy.age:
+        if surplus or not store.provable or unused > policy.age:
             why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
             aside = set_aside(store)
             outcome.done.append(f"store removed, {why}")
@@ -224,7 +217,7 @@ def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
 def remove_store(store: Store) -> Outcome:
     """Remove an unclaimed store whole; the outcome says why not when it is claimed or nothing can tell."""
     outcome = Outcome(store.name, skipped=leads_elsewhere(store))
-    if store.number is None:
+    if not store.provable:
         outcome.skipped = "its lock proves nothing on this volume: gc removes it after long silence"
     if outcome.skipped:
         return outcome
@@ -235,6 +228,13 @@ def remove_store(store: Store) -> Outcome:
         aside = set_aside(store)
     _free(aside, outcome)
     outcome.done.append("store removed")
+    return outcome
+
+
+def remove_sealed(name: str, generation: Path) -> Outcome:
+    """Remove a sealed store; stores that were given its images have them by links of their own."""
+    outcome = Outcome(name, done=["sealed store removed"])
+    _free(generation, outcome)
     return outcome
 
 
@@ -270,22 +270,10 @@ def _last_write(store: Store) -> float:
     return max((p.stat().st_mtime for p in paths if p.exists()), default=0.0)
 
 
-def _drop_old_generations(directory: Path) -> None:
-    """Keep the two newest sealed stores of a flavour: the older of them may be in the midst of being linked."""
-    if (directory / "sealed").is_symlink():
-        return
-    kept: Counter[str] = Counter()
-    for _, storage in layout.sealed_generations(directory):
-        flavour = layout.sealed_flavour(storage.parent)
-        kept[flavour] += 1
-        if kept[flavour] > 2:
-            layout.remove(storage.parent)
-
-
 def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None:
     """Bring a key under its budget: whole stores first, least recently used first, then images."""
     by_use = sorted(layout.stores(directory), key=lambda s: s.state.claimed)
-    numbered = [s for s in by_use if s.number is not None]
+    numbered = [s for s in by_use if s.provable]
     for store in numbered[:-1]:
         if usage([directory]) <= budget:
             return
@@ -295,6 +283,12 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
             mine.freed += outcome.freed
             mine.done += [f"{d}, over budget" for d in outcome.done]
             mine.skipped = outcome.skipped
+    base = usage([directory / "sealed"])
+    if base and base >= budget:  # to empty the last store too would give nothing back: its base images are links to these
+        skipped = f"{layout.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
+        skipped += " ".join(sealed.names(directory))
+        outcomes[directory / "sealed"] = Outcome(f"{directory.name}/sealed", skipped=skipped)
+        return
     for store in numbered[-1:]:
         mine = outcomes.setdefault(store.path, Outcome(store.name))
         mine.skipped = leads_elsewhere(store)
@@ -391,7 +385,7 @@ def could_free(volume: Path) -> int:
         with locks.locked(store.lock) as unclaimed:
             for content in contents:
                 sizes = {i: r.get("diff-size", 0) for i, r in content.layers.items()}
-                if unclaimed and store.number is not None:
+                if unclaimed and store.provable:
                     free |= sizes
                 else:
                     used |= set(sizes)

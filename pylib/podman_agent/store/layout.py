@@ -173,6 +173,13 @@ class Store:
             return False
         return not (self.path.parents[2] / "storage").is_symlink()
 
+    @property
+    def planted(self) -> list[Path]:
+        """Symbolic links here that would lead whoever looks after this store to another one."""
+        own = (self.path / "storage", self.path / "storage.tmp", self.trash, self.tmp)
+        found = {path: None for path in own if path.is_symlink() and not (path.name == "storage" and self.adopted)}
+        return [*found, *planted(self.graphroot)]
+
     def unlink_planted(self) -> list[str]:
         """Take away symbolic links that would lead the repair of this store elsewhere; the caller holds its lock.
 
@@ -181,12 +188,7 @@ class Store:
         Returns:
             Names of the links.
         """
-        found = [
-            path
-            for path in (self.path / "storage", self.path / "storage.tmp", self.trash, self.tmp)
-            if path.is_symlink() and not (path.name == "storage" and self.adopted)
-        ]
-        found += planted(self.graphroot)
+        found = self.planted
         for path in found:
             path.unlink(missing_ok=True)
         return sorted({path.name for path in found})
