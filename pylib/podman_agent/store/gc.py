@@ -284,7 +284,7 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
             mine.done += [f"{d}, over budget" for d in outcome.done]
             mine.skipped = outcome.skipped
     base = usage([directory / "sealed"])
-    if base and base >= budget:  # to empty the last store too would give nothing back: its base images are links to these
+    if base and base >= budget:  # nothing back from the last store: its base images are links to these
         skipped = f"{layout.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
         skipped += " ".join(sealed.names(directory))
         outcomes[directory / "sealed"] = Outcome(f"{directory.name}/sealed", skipped=skipped)
