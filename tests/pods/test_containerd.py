@@ -32,7 +32,7 @@ ABORT = """rm -f /tmp/out
 printf 'FROM busybox\\nRUN sleep 4711 & echo started; sleep 4712\\n' >/tmp/abort
 docker build -f /tmp/abort /tmp/e >/tmp/out 2>&1 &
 build=$!
-until grep -qs ^started /tmp/out; do sleep 0.1; done
+until grep -qs ^started /tmp/out && test $(pgrep -fxc 'sleep 471[12]') = 2; do sleep 0.1; done
 pgrep -fx 'sleep 471[12]' | wc -l
 kill -s {signal} $build; wait $build; echo "code $?"
 pgrep -fx 'sleep 471[12]' | wc -l
@@ -108,7 +108,11 @@ def test_the_least_capabilities_build_and_end_an_aborted_build(
     with containerd.pod(*dropped, volume=disk / "least", env=env) as name:
         plan = containerd.sh(name, "mkdir /tmp/e; podman-agent plan --json").stdout
         build = containerd.sh(name, f"printf '%s' '{PROJECT}' | docker build -q -f - /tmp/e")
-        again = containerd.sh(name, ABORT.format(signal="TERM").replace("busybox\\n", "busybox\\nUSER 33\\n"))
+        # another user's shell has no /dev/null for what it puts in the background
+        step = "USER 33\\nRUN echo started; sleep 4711 | sleep 4712"
+        again = containerd.sh(
+            name, ABORT.format(signal="TERM").replace("RUN sleep 4711 & echo started; sleep 4712", step)
+        )
     assert _choices(plan) == SHAPES["runtime-default"].expect
     assert build.returncode == 0, build.stderr
     before, _, after, records = again.stdout.split("\n")[:4]
