@@ -17,14 +17,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from podman_agent import ids, trials
+from podman_agent import idmode, ids, trials
 from podman_agent.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VOLUME = Path("/var/lib/containers")
-WHOLE_UID_RANGE = 4294967295
 UNLIMITED = -1
 PROGRAMS = (
     *("podman", "buildah", "skopeo", "crun", "runc", "fuse-overlayfs"),
@@ -36,7 +35,7 @@ SHIM = "podman-agent-shim"  # what every shim of ours links to
 
 # linux/capability.h: bit number of each capability a rule asks for
 CAPABILITIES = {
-    "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_ADMIN": 12,
+    "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_ADMIN": 12,
     "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_RESOURCE": 24, "MKNOD": 27, "SETFCAP": 31,
 }  # fmt: skip
 
@@ -61,7 +60,7 @@ class Facts:
     capabilities: tuple[str, ...] = ()
     no_new_privs: bool = False
     seccomp: bool = False
-    uid_map: tuple[tuple[int, int, int], ...] = ((0, 0, WHOLE_UID_RANGE),)
+    uid_map: tuple[tuple[int, int, int], ...] = ((0, 0, idmode.WHOLE_UID_RANGE),)
     subordinate_ids: int = 0
     nofile_hard: int = UNLIMITED
     nproc_hard: int = UNLIMITED
@@ -109,7 +108,7 @@ class Facts:
     @property
     def host_user_namespace(self) -> bool:
         """Whether ids here are the node's own: only there does CAP_SYS_RESOURCE raise a hard limit."""
-        return any(count == WHOLE_UID_RANGE for _, _, count in self.uid_map)
+        return idmode.is_nodes_own(self.uid_map)
 
     def to_json(self) -> str:
         """The facts as a JSON object, one fact a line."""
@@ -147,11 +146,6 @@ def _status() -> dict[str, str]:
 def _capabilities(mask: str) -> tuple[str, ...]:
     bits = int(mask, 16)
     return tuple(name for name, bit in CAPABILITIES.items() if bits >> bit & 1)
-
-
-def _id_map(path: str) -> tuple[tuple[int, int, int], ...]:
-    rows = (line.split() for line in Path(path).read_text().splitlines())
-    return tuple((int(a), int(b), int(c)) for a, b, c in rows)
 
 
 def _subordinate_ids(uid: int, path: Path = Path("/etc/subuid")) -> int:
@@ -216,10 +210,12 @@ def _write_error(directory: Path) -> str:
 
 def _version(command: str) -> tuple[int, ...]:
     try:
-        text = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+        # podman looks for its configuration even then, and stops where HOME is `/` and another user's
+        env = {**os.environ, "XDG_CONFIG_HOME": "/tmp"}
+        done = subprocess.run([command, "--version"], env=env, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
-    match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout)
     return tuple(int(n) for n in match.groups()) if match else ()
 
 
@@ -296,7 +292,7 @@ def read(
         capabilities=_capabilities(status["CapEff"]),
         no_new_privs=status.get("NoNewPrivs") == "1",
         seccomp=status.get("Seccomp") == "2",
-        uid_map=_id_map("/proc/self/uid_map"),
+        uid_map=trials.uid_map(),
         subordinate_ids=_subordinate_ids(uid),
         nofile_hard=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nproc_hard=resource.getrlimit(resource.RLIMIT_NPROC)[1],

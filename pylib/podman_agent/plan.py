@@ -10,7 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent import tuning
+from podman_agent import containers, idmode, tuning
+from podman_agent.allowed import DROP, Refusal
 from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
 from podman_agent.overrides import PREFIX, mirrors, overrides_from, split
 from podman_agent.rules import Reason, Rules
@@ -28,23 +29,18 @@ SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/ove
 SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
 SOURCE_PROC = "https://github.com/containers/image_build/blob/main/podman/podman-containers.conf"
 SOURCE_IDS = "https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go"
-SOURCE_SECCOMP = "https://github.com/containerd/containerd/blob/main/contrib/seccomp/seccomp_default.go"
 # libpod's 2048 locks are semaphores in one segment of /dev/shm; a smaller /dev/shm ends podman by SIGBUS
 SHM_FOR_LOCKS = 1 << 20
-CHROOT_RUNTIME = "podman-agent-chroot"
-CRUN_REFUSES = ("hybrid", "crun")
-USERNS_FIX = (
-    "leave seccompProfile undefined, or set seccompProfile: {type: Localhost, localhostProfile: podman-agent.json}"
-    " (docs/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
-)
+CRUN_REFUSES, USERNS_FIX = containers.CRUN_REFUSES, containers.USERNS_FIX
+# what a build without any namespace fails without, each seen to (docs/seccomp.md): layers and steps have files of
+# other owners, steps change user, and what an aborted one leaves is killed
+CHROOT_CAPABILITIES = (*("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SYS_CHROOT"),)
 WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull", "push")
 WATCHED_RUNS = ("container", "create", "run", "start")
 CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
 SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb2", "ceph", "gpfs", "lustre", "ocfs2")  # as overlay.go has them
 SOURCE_RUN = "https://github.com/containers/crun/blob/1.21/src/libcrun/status.c"
-SOURCE_CGROUPS = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/2254-cgroup-v2"
-SOURCE_TOP = "https://github.com/containers/podman/blob/v5.4.2/libpod/container_top_linux.go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,41 +124,6 @@ def _storage(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, str]:
     return driver, fuse if native else ""
 
 
-def _runtime(facts: Facts, rules: Rules, id_mode: str) -> str:
-    if id_mode == "none":
-        why = "no namespace can be made here, so build steps only chroot"
-        if rules.overrides.get("RUNTIME"):
-            what = f"{PREFIX}RUNTIME={rules.overrides['RUNTIME']} cannot be had in this pod"
-            raise PodRefusalError(what, why, USERNS_FIX)
-        return rules.choose("RUNTIME", CHROOT_RUNTIME, why, SOURCE_SECCOMP)
-    have = [name for name in ("crun", "runc") if name in facts.programs]
-    if facts.cgroup == "hybrid" and facts.privileged and facts.cgroup_writable and "runc" in have:
-        value, why = "runc", "crun refuses a node with hybrid cgroups"
-    else:
-        value, why = (have or ["crun"])[0], "crun starts a container in about 0.6 of runc's time"
-    chosen = rules.choose("RUNTIME", value, why, "https://github.com/containers/crun/issues/678")
-    if chosen not in facts.programs:
-        msg = f"there is no OCI runtime {chosen}"
-        raise EngineMissingError(msg, fix=f"install {chosen} or unset {PREFIX}RUNTIME")
-    return chosen
-
-
-def _cgroups(facts: Facts, rules: Rules, runtime: str) -> str:
-    if facts.cgroup == "none" or not facts.cgroup_writable:
-        value = "disabled"
-        why = f"no child cgroup can be made here (cgroup version: {facts.cgroup})"
-    elif not facts.privileged:
-        value, why = "disabled", "without privilege there is no cgroup to delegate"
-    elif (facts.cgroup, runtime) == CRUN_REFUSES:
-        value, why = "disabled", "crun refuses a node with hybrid cgroups"
-    else:
-        value, why = "enabled", "the cgroup file system is writable: docker top, stats and limits need it"
-        if facts.cgroup_node:
-            # podman 5.4 takes a parent cgroup from its command line alone
-            why += "; it is the node's own, so containers and build steps are outside this pod's memory and cpu limits"
-    return rules.choose("CGROUPS", value, why, SOURCE_CGROUPS if facts.cgroup_node else SOURCE_TOP)
-
-
 def _ulimits(facts: Facts, rules: Rules) -> tuple[str, ...]:
     if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
         why = "CAP_SYS_RESOURCE lets podman raise limits itself"
@@ -188,25 +149,36 @@ def _id_mode(facts: Facts, rules: Rules) -> str:
     Raises:
         PodRefusalError: Neither a user namespace nor a chroot can be had.
     """
-    whole = "SETUID" in facts.capabilities and "SETGID" in facts.capabilities
-    if facts.privileged:
-        mode, why = "root", "root with CAP_SYS_ADMIN needs no user namespace"
-    elif facts.user_namespace:
+    mode = idmode.id_mode(
+        facts.uid,
+        sys_admin="SYS_ADMIN" in facts.capabilities,
+        set_ids={"SETUID", "SETGID"} <= set(facts.capabilities),
+        nodes_own=facts.host_user_namespace,
+        no_new_privs=facts.no_new_privs,
+        user_namespace=lambda: facts.user_namespace,
+        subordinate_ids=lambda: facts.subordinate_ids,
+    )
+    if mode == "none":
         what = "podman can neither build nor run containers in this pod"
-        mode, why = "none", f"no user namespace can be made ({facts.user_namespace})"
-        if facts.uid != 0 or "SYS_CHROOT" not in facts.capabilities:
+        why = f"no user namespace can be made ({facts.user_namespace})"
+        if facts.uid != 0:
             raise PodRefusalError(what, f"{why}, and uid {facts.uid} may not chroot", USERNS_FIX)
-        if not {CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
+        if missing := [name for name in CHROOT_CAPABILITIES if name not in facts.capabilities]:
+            names = ", ".join(missing)
+            fix = f"{USERNS_FIX}, or capabilities.add: [{names}]"
+            raise PodRefusalError(what, f"{why}, and a build without one needs {names}", fix)
+        if not {containers.CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
             raise PodRefusalError(what, why, USERNS_FIX)
+    elif mode == "root":
+        why = "root with CAP_SYS_ADMIN needs no user namespace"
     elif facts.chroot:
         what = "podman can unpack no layer in this pod"
         raise PodRefusalError(what, f"its seccomp profile refuses chroot ({facts.chroot})", CHROOT_FIX)
-    elif facts.uid == 0 and whole and (facts.host_user_namespace or facts.subordinate_ids):
-        mode, why = "mapped", "root without CAP_SYS_ADMIN makes a user namespace with all its ids"
-    elif facts.uid != 0 and facts.subordinate_ids and not facts.no_new_privs:
-        mode, why = "mapped", f"uid {facts.uid} has {facts.subordinate_ids} subordinate ids in /etc/subuid"
+    elif mode == "mapped":
+        why = "root without CAP_SYS_ADMIN makes a user namespace with all its ids"
+        if facts.uid:
+            why = f"uid {facts.uid} has {facts.subordinate_ids} subordinate ids in /etc/subuid"
     else:
-        mode = "single"
         why = "allowPrivilegeEscalation: false keeps newuidmap from mapping a range"
         if facts.uid == 0 or not facts.no_new_privs:
             why = f"uid {facts.uid} has no subordinate ids it may map"
@@ -215,31 +187,13 @@ def _id_mode(facts: Facts, rules: Rules) -> str:
     return mode
 
 
-def _isolation(facts: Facts, rules: Rules, id_mode: str, runtime: str) -> str:
-    if id_mode == "none":
-        value, why = "oci", "the runtime that only chroots is reached by OCI isolation"
-    elif id_mode == "single":
-        value, why = "rootless", "chroot isolation calls setgroups, which a namespace of one id denies"
-    elif facts.privileged and (facts.cgroup, runtime) == CRUN_REFUSES:
-        value, why = "chroot", "build steps as containers need a runtime, and crun refuses a node with hybrid cgroups"
-    elif facts.privileged and not facts.mount_proc and facts.cgroup_writable:
-        value, why = "oci", "containers can run here, so build steps run as containers"
-    elif facts.privileged and not facts.mount_proc:
-        value, why = "chroot", "build steps as containers need a writable cgroup file system"
-    else:
-        value, why = "chroot", "this pod may not mount a fresh /proc, which a container of its own needs"
-    source = "https://docs.podman.io/en/latest/markdown/podman-build.1.html#isolation-type"
-    chosen = rules.choose("ISOLATION", value, why, source)
-    if id_mode in {"none", "single"} and chosen == "chroot":
-        raise PodRefusalError(f"{PREFIX}ISOLATION=chroot cannot be had in this pod", why, USERNS_FIX)  # noqa: EM102
-    return chosen
-
-
 def _volumes(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, ...]:
-    """Bind the pod's /proc where no fresh one can be mounted: it makes containers run in unprivileged pods."""
-    if facts.privileged or id_mode == "none" or not facts.mount_proc:
+    """Bind the pod's /proc where no fresh one can be mounted: containers then run all the same."""
+    if id_mode == "none" or not facts.mount_proc:
         return ()
     why = "the kubelet masks parts of /proc, so no fresh one can be mounted: containers see the pod's"
+    if facts.privileged:
+        why += " (procMount: Unmasked gives them their own)"
     rules.reasons.append(Reason("volumes", "/proc:/proc", why, SOURCE_PROC))
     return ("/proc:/proc",)
 
@@ -269,8 +223,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
     id_mode = rules.id_mode = _id_mode(facts, rules)
     driver, mount_program = _storage(facts, rules, id_mode)
-    runtime = _runtime(facts, rules, id_mode)
-    cgroups = _cgroups(facts, rules, runtime)
+    runtime, cgroups = containers.runtime_and_cgroups(facts, rules, id_mode)
+    can_run = id_mode != "none" and not containers.starts_nothing(facts, runtime, cgroups)
     manager = rules.choose(
         "CGROUP_MANAGER",
         "systemd" if facts.systemd else "cgroupfs",
@@ -289,13 +243,8 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         "there is no journal in a container, and CentOS packages journald as the default",
         "https://github.com/containers/podman/issues/26910",
     )
-    isolation = _isolation(facts, rules, id_mode, runtime)
-    network = rules.choose(
-        "NETWORK",
-        "host",
-        "the pod is the network: no bridge, no NAT, no nft; docker run -p asks for a bridge by itself",
-        "https://github.com/containers/image_build/blob/main/podman/containers.conf",
-    )
+    isolation = containers.isolation(facts, rules, id_mode, runtime, cgroups)
+    network = _network(facts, rules, id_mode, isolation)
     build_format = rules.choose(
         "BUILD_FORMAT",
         "docker",
@@ -323,19 +272,37 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
         mirrors=mirrors(overrides.get("MIRRORS", "")),
         insecure=tuple(split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
-        can_run=id_mode != "none"
-        and not (facts.privileged and facts.mount_proc)
-        and (facts.cgroup, runtime) != CRUN_REFUSES,
+        can_run=can_run,
         volumes=_volumes(facts, rules, id_mode),
         lock_type=_lock_type(facts, rules),
         uts=_uts(facts, rules, id_mode),
         run_directory=_run_directory(facts, rules),
         runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
         collector=tuple(rules.tuned(tuning.collector()).split()),
-        watched=_watched(rules, id_mode),
+        watched=_watched(rules, id_mode, can_run=can_run),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),
     )
+
+
+def _network(facts: Facts, rules: Rules, id_mode: str, isolation: str) -> str:
+    """Choose the network of containers.
+
+    Raises:
+        PodRefusalError: The forced one would leave build steps without any that can be set up.
+    """
+    network = rules.choose(
+        "NETWORK",
+        "host",
+        "the pod is the network: no bridge, no NAT, no nft; docker run -p asks for a bridge by itself",
+        "https://github.com/containers/image_build/blob/main/podman/containers.conf",
+    )
+    if network == "none" and id_mode in {"mapped", "single"} and isolation != "chroot" and not facts.tun:
+        # buildah gives a step that is a container one of its own by pasta, whatever containers have
+        why = f"build steps with isolation {isolation} then ask for /dev/net/tun, which is not here"
+        forced = tuple(name for name in ("NETWORK", "ISOLATION") if name in rules.overrides)
+        rules.refuse(forced, Refusal(why, DROP))
+    return network
 
 
 def _uts(facts: Facts, rules: Rules, id_mode: str) -> str:
@@ -354,16 +321,18 @@ def _run_directory(facts: Facts, rules: Rules) -> str:
     return facts.run_directory
 
 
-def _watched(rules: Rules, id_mode: str) -> tuple[str, ...]:
+def _watched(rules: Rules, id_mode: str, *, can_run: bool) -> tuple[str, ...]:
     """Choose the verbs that the shim stays behind of, to name the cure when podman fails.
 
     A parent costs 1.1 ms more than exec, and cannot pass SIGKILL on (bench/README.md).
     """
     verbs: tuple[str, ...] = WATCHED
-    if id_mode == "root":
+    if id_mode == "root" and can_run:
         why = "containers have all they need here: only what takes seconds and fills disks is watched, the rest execs"
     else:
         why = "podman starts containers through a parent process here anyway"
+        if id_mode == "root":
+            why = "no container starts here, and whoever asks for one is told why"
         verbs += WATCHED_RUNS
     rules.reasons.append(Reason("watched", " ".join(verbs), why, SOURCE_IDS))
     return verbs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from podman_agent.allowed import refusal
 from podman_agent.errors import PodRefusalError
@@ -12,6 +12,7 @@ from podman_agent.overrides import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from podman_agent.allowed import Refusal
     from podman_agent.facts import Facts
     from podman_agent.tuning import Knob
 
@@ -52,12 +53,25 @@ class Rules:
         forced = self.overrides.get(name)
         if forced is not None:
             if cannot := refusal(self.facts, self.id_mode, name, forced):
-                what = f"{PREFIX}{name}={forced} cannot be had in this pod"
-                raise PodRefusalError(what, cannot.why, cannot.fix)
+                self.refuse((name,), cannot)
             why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
             value = forced
         self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
         return value
+
+    def refuse(self, names: tuple[str, ...], cannot: Refusal) -> NoReturn:
+        """Refuse what these variables force.
+
+        Args:
+            names: The variables, without their prefix.
+            cannot: Why, and what would give it.
+
+        Raises:
+            PodRefusalError: Always.
+        """
+        what = " and ".join(f"{PREFIX}{name}={self.overrides[name]}" for name in names)
+        what += " cannot be had in this pod"
+        raise PodRefusalError(what, cannot.why, cannot.fix)
 
     def tuned(self, knob: Knob) -> str:
         """Take what makes podman faster, where it does."""

@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import idmode
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -97,9 +99,15 @@ def user_namespace() -> str:
     return in_child(_enter_user_namespace)
 
 
+def uid_map(path: Path = Path("/proc/self/uid_map")) -> tuple[tuple[int, int, int], ...]:
+    """The rows of a uid_map: first id here, first id outside, count."""
+    rows = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return tuple((int(here), int(outside), int(count)) for here, outside, count in rows)
+
+
 def in_user_namespace() -> bool:
     """Tell whether this is another user namespace than the node's, as with hostUsers: false."""
-    return Path("/proc/self/uid_map").read_text().split()[-1] != "4294967295"
+    return not idmode.is_nodes_own(uid_map())
 
 
 def chroot(*, userns: bool) -> str:

@@ -144,7 +144,7 @@ def test_the_environment_names_no_credentials_mirror_or_certificates(
     config: dict[str, Any],
 ) -> None:
     names = {entry.partition("=")[0] for entry in config["Env"]}
-    assert names == {"PATH", "LANG", "container", "BUILDAH_FORMAT"}
+    assert names == {"PATH", "LANG", "container"}
 
 
 def test_the_engine_files_are_where_the_plan_rewrites_them(agent_container: Host) -> None:

@@ -54,7 +54,7 @@ class Shape:
     owner: int = 0
 
 
-# what jenkins/pods/unprivileged.yaml has
+# the least a build works with; jenkins/pods/unprivileged.yaml adds DAC_OVERRIDE, for a workspace of user 1000's
 _LEAST = (*capabilities("SETUID", "SETGID", "SETFCAP"), NO_SECCOMP, NO_NEW_PRIVS)
 _READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
 _IS_READ_ONLY = "! touch /run/x /etc/x /var/cache/x 2>/dev/null"
@@ -84,9 +84,7 @@ SHAPES = {
         volume="none",
     ),
     "least-capabilities": Shape(
-        "SETUID, SETGID, SETFCAP only, allowPrivilegeEscalation: false, volume",
-        (*capabilities("SETUID", "SETGID", "SETFCAP"), NO_SECCOMP, NO_NEW_PRIVS),
-        _UNPRIVILEGED,
+        "SETUID, SETGID, SETFCAP only, allowPrivilegeEscalation: false, volume", _LEAST, _UNPRIVILEGED
     ),
     "sys-admin": Shape(
         "CAP_SYS_ADMIN added, volume",
@@ -99,7 +97,7 @@ SHAPES = {
         _UNPRIVILEGED,
     ),
     "runtime-default": Shape(
-        "seccompProfile: RuntimeDefault, volume",
+        "seccompProfile: RuntimeDefault, volume (simulated by podman with containerd's profile)",
         (*capabilities(*DEFAULT), f"--security-opt=seccomp={SECCOMP / 'containerd-default.json'}"),
         ("vfs", "oci", "podman-agent-chroot", "disabled", "none"),
         run=False,
@@ -169,21 +167,30 @@ SHAPES = {
         holds="test -d /sys/fs/cgroup/pids -a ! -e /sys/fs/cgroup/unified",
     ),
     "cgroup-hybrid": Shape(
-        "privileged, hybrid cgroups", ("--privileged", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"),
+        "privileged, hybrid cgroups (simulated by binding the node's)",
+        ("--privileged", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"),
         ("overlay", "oci", "runc", "enabled", "root"),
         holds="test -d /sys/fs/cgroup/pids -a -e /sys/fs/cgroup/unified/cgroup.controllers",
     ),
     "user-namespaced": Shape(
-        "hostUsers: false, SYS_ADMIN added, procMount: Unmasked (jenkins/pods/userns.yaml), volume",
+        "hostUsers: false (simulated by --uidmap), SYS_ADMIN added, procMount: Unmasked (jenkins/pods/userns.yaml),"
+        " volume",
         (*_USERNS, *capabilities(*DEFAULT, "SYS_ADMIN"), NO_SECCOMP, "--security-opt=unmask=ALL"),
         ("overlay", "chroot", "crun", "disabled", "root"), holds=_IS_USERNS, network="own", owner=_FIRST_ID,
     ),
+    "user-namespaced-masked": Shape(
+        "hostUsers: false (simulated by --uidmap), SYS_ADMIN added, volume",
+        (*_USERNS, *capabilities(*DEFAULT, "SYS_ADMIN"), NO_SECCOMP),
+        ("overlay", "chroot", "crun", "disabled", "root"),
+        holds=f"{_IS_USERNS} && grep -q ' /proc/keys ' /proc/self/mounts", network="own", owner=_FIRST_ID,
+    ),
     "user-namespaced-privileged": Shape(
-        "hostUsers: false, privileged, volume", (*_USERNS, "--privileged"),
+        "hostUsers: false (simulated by --uidmap), privileged, volume", (*_USERNS, "--privileged"),
         ("overlay", "chroot", "crun", "disabled", "root"), holds=_IS_USERNS, network="own", owner=_FIRST_ID,
     ),
     "user-namespaced-default": Shape(
-        "hostUsers: false, default capabilities, volume", (*_USERNS, *capabilities(*DEFAULT), NO_SECCOMP),
+        "hostUsers: false (simulated by --uidmap), default capabilities, volume",
+        (*_USERNS, *capabilities(*DEFAULT), NO_SECCOMP),
         _UNPRIVILEGED, holds=_IS_USERNS, network="own", owner=_FIRST_ID,
     ),
     "read-only-privileged": Shape(
@@ -195,11 +202,13 @@ SHAPES = {
         (*_LEAST, *_READ_ONLY), _UNPRIVILEGED, holds=_IS_READ_ONLY, empty=("/tmp",),
     ),
     "ipv6-privileged": Shape(
-        "privileged, no address but ::1", ("--privileged",), _PRIVILEGED, network="ipv6",
+        "privileged, no address but ::1 (simulated by taking 127.0.0.1 away)",
+        ("--privileged",), _PRIVILEGED, network="ipv6",
         holds="! grep -q 127.0.0.1 /proc/net/fib_trie",
     ),
     "ipv6-unprivileged": Shape(
-        "SETUID, SETGID, SETFCAP only, no address but ::1", _LEAST, _UNPRIVILEGED, network="ipv6",
+        "SETUID, SETGID, SETFCAP only, no address but ::1 (simulated by taking 127.0.0.1 away)",
+        _LEAST, _UNPRIVILEGED, network="ipv6",
         holds="! grep -q 127.0.0.1 /proc/net/fib_trie",
     ),
     "plain-privileged": Shape(

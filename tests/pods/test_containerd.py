@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent.plan import CHROOT_CAPABILITIES
 from pods.containerd import Containerd
-from pods.shapes import SECCOMP, SHAPES
+from pods.shapes import DEFAULT, SECCOMP, SHAPES
 from pods.test_shapes import DOCKERFILE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ ABORT = """rm -f /tmp/out
 printf 'FROM busybox\\nRUN sleep 4711 & echo started; sleep 4712\\n' >/tmp/abort
 docker build -f /tmp/abort /tmp/e >/tmp/out 2>&1 &
 build=$!
-until grep -qs ^started /tmp/out; do sleep 0.1; done
+until grep -qs ^started /tmp/out && test $(pgrep -fxc 'sleep 471[12]') = 2; do sleep 0.1; done
 pgrep -fx 'sleep 471[12]' | wc -l
 kill -s {signal} $build; wait $build; echo "code $?"
 pgrep -fx 'sleep 471[12]' | wc -l
@@ -95,6 +96,27 @@ def test_with_privilege_escalation_allowed(containerd: Containerd, disk: Path, m
         build = containerd.sh(name, f"mkdir /tmp/e && printf '{DOCKERFILE}' | docker build -q -f - /tmp/e")
     assert _choices(plan) == SHAPES["runtime-default"].expect
     assert build.returncode == 0, build.stderr
+
+
+def test_the_least_capabilities_build_and_end_an_aborted_build(
+    containerd: Containerd, disk: Path, mirror: outer.Registry
+) -> None:
+    """What the plan asks for is enough: other owners, setuid, steps of another user, and these killed."""
+    (disk / "least").mkdir()
+    env = [f"PODMAN_AGENT_MIRRORS=docker.io={mirror.address}"]
+    dropped = [f"--cap-drop=CAP_{name}" for name in sorted(set(DEFAULT) - set(CHROOT_CAPABILITIES))]
+    with containerd.pod(*dropped, volume=disk / "least", env=env) as name:
+        plan = containerd.sh(name, "mkdir /tmp/e; podman-agent plan --json").stdout
+        build = containerd.sh(name, f"printf '%s' '{PROJECT}' | docker build -q -f - /tmp/e")
+        # another user's shell has no /dev/null for what it puts in the background
+        step = "USER 33\\nRUN echo started; sleep 4711 | sleep 4712"
+        again = containerd.sh(
+            name, ABORT.format(signal="TERM").replace("RUN sleep 4711 & echo started; sleep 4712", step)
+        )
+    assert _choices(plan) == SHAPES["runtime-default"].expect
+    assert build.returncode == 0, build.stderr
+    before, _, after, records = again.stdout.split("\n")[:4]
+    assert (before, after, records) == ("2", "0", "0"), again.stdout
 
 
 def test_a_project_builds_and_is_pushed(inside: Callable[..., CompletedProcess[str]], mirror: outer.Registry) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from pods.shapes import SHAPES
+import yaml
+from pods.shapes import NO_NEW_PRIVS, NO_SECCOMP, SHAPES, capabilities
 from pods.test_shapes import IMAGE
 
 if TYPE_CHECKING:
@@ -42,7 +43,16 @@ with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
 """
 
 
-def _build(shape: str, disk: Path, mirror: outer.Registry) -> tuple[list[str], str]:
+def _template() -> tuple[str, ...]:
+    """What jenkins/pods/unprivileged.yaml gives its container."""
+    pod = yaml.safe_load((outer.ROOT / "jenkins/pods/unprivileged.yaml").read_text())
+    context = pod["spec"]["containers"][0]["securityContext"]
+    assert context["capabilities"]["drop"] == ["ALL"]
+    assert context["allowPrivilegeEscalation"] is False
+    return (*capabilities(*context["capabilities"]["add"]), NO_SECCOMP, NO_NEW_PRIVS)
+
+
+def _build(shape: str, options: tuple[str, ...], disk: Path, mirror: outer.Registry) -> tuple[list[str], str]:
     volume = disk / f"same-{shape}"
     volume.mkdir(mode=0o755)
     name = f"{outer.NAME}-same-{secrets.token_hex(3)}"
@@ -51,7 +61,7 @@ def _build(shape: str, disk: Path, mirror: outer.Registry) -> tuple[list[str], s
     (volume / "list.py").write_text(LIST)
     outer.podman(
         *("run", "--detach", "--rm", "--name", name, "--network=host", "--entrypoint=/bin/cat", "--interactive"),
-        *("--env", f"PODMAN_AGENT_MIRRORS=docker.io={mirror.address}", *SHAPES[shape].options),
+        *("--env", f"PODMAN_AGENT_MIRRORS=docker.io={mirror.address}", *options),
         *(f"--volume={volume}:/var/lib/containers", IMAGE),
     )
     try:
@@ -67,9 +77,10 @@ def _build(shape: str, disk: Path, mirror: outer.Registry) -> tuple[list[str], s
 def test_unprivileged_build_makes_the_same_files_and_config(disk: Path, mirror: outer.Registry) -> None:
     """Names, kinds, modes, owners and contents of all files, and the config; not times."""
     outer.podman("push", "-q", BASE, f"{mirror.address}/library/base:latest")
-    files, config = _build("privileged-volume", disk, mirror)
+    files, config = _build("privileged", SHAPES["privileged-volume"].options, disk, mirror)
     assert any("usr/local/bin/made" in line and "0o4711 4321 8" in line for line in files)
-    for shape in ("least-capabilities", "default-volume"):
-        there, config_there = _build(shape, disk, mirror)
+    pods = {"least-capabilities": SHAPES["least-capabilities"].options, "template": _template()}
+    for name, options in pods.items():
+        there, config_there = _build(name, options, disk, mirror)
         assert sorted(set(files) ^ set(there)) == []
         assert config == config_there

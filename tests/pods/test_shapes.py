@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
+from podman_agent.facts import Facts
+from podman_agent.plan import decide
 from pods import surroundings
 from pods.shapes import SHAPES
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.nested
 
 RESULTS = outer.ROOT / ".cache/pod-shapes.json"
+RECORDED = outer.ROOT / "tests/fixtures/facts"
+# what each pod said of itself: copied to tests/fixtures/facts when there is something new to be recorded
+SEEN = outer.ROOT / ".cache/facts"
+# what a plan from recorded facts must have in common with the pod's own: the rest are paths and limits of a machine
+CHOICES = (
+    *("storage_driver", "isolation", "runtime", "cgroups", "cgroup_manager", "network", "id_mode", "can_run"),
+    *("volumes", "lock_type", "uts", "run_directory", "watched"),
+)
 IMAGE = os.environ.get("AGENT_IMAGE", outer.IMAGE)
 DOCKERFILE = (
     "FROM busybox AS one\\nRUN echo hi >/x && chmod 4755 /x\\nFROM busybox\\nCOPY --from=one /x /x\\nRUN test -u /x"
@@ -66,6 +76,7 @@ def test_shape_builds_pushes_and_runs_as_planned(
         with surroundings.registry(shape, container, mirror, where):
             holds = inside(shape.holds)
             plan = json.loads(inside("podman-agent plan --json").stdout)
+            facts = inside("podman-agent plan --facts").stdout
             seen = tuple(plan[key] for key in ("storage_driver", "isolation", "runtime", "cgroups", "id_mode"))
             image = f"{address}/shapes/{name}:1"
             build = inside(f"mkdir -p /tmp/empty; printf '{DOCKERFILE}' | docker build -q -t {image} -f - /tmp/empty")
@@ -74,6 +85,8 @@ def test_shape_builds_pushes_and_runs_as_planned(
             workflow = inside(INSIDE.format(image=image))
     finally:
         outer.podman("rm", "--force", "--time=0", container)
+    SEEN.mkdir(parents=True, exist_ok=True)
+    (SEEN / f"{name}.json").write_text(facts)
     results[name] = {
         "title": shape.title,
         "plan": seen,
@@ -83,6 +96,8 @@ def test_shape_builds_pushes_and_runs_as_planned(
     }
     assert holds.returncode == 0, f"not the pod its title names: {shape.holds}"
     assert shape.expect == seen
+    recorded = json.loads(decide(Facts.from_json((RECORDED / f"{name}.json").read_text()), {}).to_json())
+    assert {choice: recorded[choice] for choice in CHOICES} == {choice: plan[choice] for choice in CHOICES}
     assert build.returncode == 0, build.stderr
     assert push.returncode == 0, push.stderr
     assert mirror.digest(f"shapes/{name}", "1").startswith("sha256:")

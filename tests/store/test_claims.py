@@ -274,6 +274,7 @@ REFUSED = "unshare: Operation not permitted"
         (0, "000001ffffffffff", PART, 0, "", "userns"),
         (0, "00000000a80425fb", WHOLE, 0, "", "rootless-0"),
         (0, "00000000a80425fb", WHOLE, 0, REFUSED, "bare-0"),
+        (0, "00000000a80425fb", PART, 0, "", "single-0"),
         (0, "0000000000000000", WHOLE, 0, "", "single-0"),
         (1000, "0000000000000000", WHOLE, 0, "", "rootless-1000"),
         (1000, "0000000000000000", WHOLE, 1, "", "single-1000"),

@@ -1,9 +1,14 @@
-"""`decide` on the recorded facts of real pods (``podman-agent plan --facts``); ``*-composed`` ones are edited."""
+"""`decide` on the recorded facts of real pods (``podman-agent plan --facts``); ``*-composed`` ones are edited.
+
+Facts that are younger than a recording in the virtual machine (``*-cgroup-v2``, ``*-linux-6.1``) are copied into it
+from the same shape on this side.
+"""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,7 @@ from podman_agent.errors import (
 )
 from podman_agent.facts import Facts
 from podman_agent.plan import decide
+from pods.shapes import SHAPES
 
 RECORDED = Path(__file__).parents[1] / "fixtures/facts"
 FUSE = "/usr/bin/fuse-overlayfs"
@@ -38,21 +44,21 @@ EXPECTED = {
     "default-volume": ("overlay", "", "chroot", "crun", "disabled", True),
     "default-no-volume": ("vfs", "", "chroot", "crun", "disabled", True),
     "default-fuse": ("overlay", FUSE, "chroot", "crun", "disabled", True),
-    "drop-all": ("overlay", "", "chroot", "crun", "disabled", True),
-    "no-new-privileges": ("overlay", "", "chroot", "crun", "disabled", True),
+    "user-1000": ("overlay", "", "chroot", "crun", "disabled", True),
+    "unmasked": ("overlay", "", "chroot", "crun", "disabled", True),
+    "tmpfs": ("overlay", "", "chroot", "crun", "disabled", True),
+    "localhost-profile": ("overlay", "", "chroot", "crun", "disabled", True),
+    "bare-environment": ("overlay", "", "oci", "crun", "enabled", True),
+    "user-namespaced-masked": ("overlay", "", "chroot", "crun", "disabled", True),
     "sys-admin": ("overlay", "", "chroot", "crun", "disabled", True),
-    "unconfined-unmasked": ("vfs", "", "chroot", "crun", "disabled", True),
     "runtime-default": ("vfs", "", "oci", "podman-agent-chroot", "disabled", False),
     "least-capabilities": ("overlay", "", "chroot", "crun", "disabled", True),
-    "user-1000-subordinate-ids": ("overlay", "", "chroot", "crun", "disabled", True),
     "user-1000-no-new-privileges": ("overlay", "", "rootless", "crun", "disabled", True),
     "arbitrary-user": ("overlay", "", "rootless", "crun", "disabled", True),
     "no-cgroup": ("overlay", "", "chroot", "crun", "disabled", True),
     "low-limits": ("overlay", "", "oci", "crun", "enabled", True),
     "small-shm": ("overlay", "", "oci", "crun", "enabled", True),
-    "default-tmpfs": ("overlay", "", "chroot", "crun", "disabled", True),
     "podmans-profile": ("overlay", "", "chroot", "crun", "disabled", True),
-    "user-1000": ("overlay", "", "rootless", "crun", "disabled", True),
     "bare-environment-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
     "low-limits-unprivileged": ("overlay", "", "chroot", "crun", "disabled", True),
     "no-sys-resource": ("overlay", "", "oci", "crun", "enabled", True),
@@ -72,6 +78,10 @@ EXPECTED = {
 }
 
 
+# the least that jenkins/pods/unprivileged.yaml names, and none of what a build without a namespace takes
+TEMPLATE = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
+
+
 def facts(pod: str = "privileged-volume") -> Facts:
     return Facts.from_json((RECORDED / f"{pod}.json").read_text())
 
@@ -79,6 +89,19 @@ def facts(pod: str = "privileged-volume") -> Facts:
 def test_every_recorded_pod_has_a_row() -> None:
     """A recording nobody expects anything of would test nothing."""
     assert {path.stem for path in RECORDED.glob("*.json")} == set(EXPECTED)
+
+
+def test_every_pod_shape_is_recorded() -> None:
+    """Under its own name; `tests/pods/test_shapes.py` holds the pod's plan against it."""
+    assert set(SHAPES) <= set(EXPECTED)
+
+
+@pytest.mark.parametrize("pod", EXPECTED)
+def test_every_recording_has_every_fact(pod: str) -> None:
+    """A fact that is younger than a recording would pass for its default."""
+    recorded = json.loads((RECORDED / f"{pod}.json").read_text())
+    assert set(recorded) == {field.name for field in fields(Facts)}
+    assert recorded["podman_version"]
 
 
 @pytest.mark.parametrize("pod", EXPECTED)
@@ -271,6 +294,13 @@ def test_containers_of_an_unprivileged_pod_get_the_pods_proc() -> None:
     assert decide(facts(), {}).volumes == ()
 
 
+def test_root_of_a_user_namespace_gets_the_pods_proc_where_no_fresh_one_can_be_mounted() -> None:
+    """SYS_ADMIN where the masks are another namespace's: `docker run` works with it, and the plan names the field."""
+    plan = decide(replace(facts("user-namespaced-masked"), mount_proc="mount proc: Operation not permitted"), {})
+    assert (plan.id_mode, plan.volumes, plan.can_run, plan.isolation) == ("root", ("/proc:/proc",), True, "chroot")
+    assert "procMount: Unmasked" in next(reason.why for reason in plan.reasons if reason.choice == "volumes")
+
+
 def test_one_mapped_id_ignores_other_owners_and_hides_the_ranges() -> None:
     """newuidmap would fail on the ranges that /etc/subuid gives this user."""
     plan = decide(facts("user-1000-no-new-privileges"), {})
@@ -286,10 +316,31 @@ def test_a_pod_without_namespaces_gets_the_runtime_that_only_chroots() -> None:
         decide(facts("runtime-default"), {"PODMAN_AGENT_RUNTIME": "crun"})
 
 
-def test_a_pod_that_may_neither_unshare_nor_chroot_is_refused_in_one_line() -> None:
-    """RuntimeDefault with all capabilities dropped, or as another user."""
-    with pytest.raises(PodRefusalError, match=r"neither build nor run.*seccompProfile"):
-        decide(replace(facts("runtime-default"), capabilities=()), {})
+@pytest.mark.parametrize("lost", plan_module.CHROOT_CAPABILITIES)
+def test_a_build_without_a_namespace_needs_capabilities_and_the_refusal_names_those_that_lack(lost: str) -> None:
+    """Each was seen to be missed: by a layer's owners, a step's user, or when an aborted step is ended."""
+    pod = facts("runtime-default")
+    least = replace(pod, capabilities=plan_module.CHROOT_CAPABILITIES)
+    assert decide(least, {}).id_mode == "none"
+    with pytest.raises(PodRefusalError, match=rf"neither build nor run.*seccompProfile.*capabilities.add: \[{lost}\]"):
+        decide(replace(pod, capabilities=tuple(set(least.capabilities) - {lost})), {})
+
+
+def test_the_unprivileged_template_under_runtime_default_is_told_what_to_add() -> None:
+    """A node with the kubelet's seccompDefault; another user cannot be helped by capabilities."""
+    pod = facts("runtime-default")
+    with pytest.raises(PodRefusalError) as refused:
+        decide(replace(pod, capabilities=TEMPLATE), {})
+    assert "capabilities.add: [CHOWN, FOWNER, FSETID, KILL, SYS_CHROOT]" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(PodRefusalError) as refused:
+        decide(replace(pod, uid=1000), {})
+    assert "capabilities.add" not in str(refused.value)
+
+
+def test_a_user_without_subordinate_ids_maps_one() -> None:
+    """An image whose /etc/subuid does not know the uid."""
+    assert decide(replace(facts("user-1000"), subordinate_ids=0), {}).id_mode == "single"
 
 
 def test_a_pod_in_the_nodes_cgroup_namespace_is_told_what_its_limits_miss() -> None:
@@ -327,6 +378,14 @@ def test_only_long_verbs_are_watched_where_nothing_is_missing() -> None:
     assert "run" not in decide(facts(), {}).watched
     assert "run" in decide(facts("default-volume"), {}).watched
     assert "exec" not in decide(facts("default-volume"), {}).watched
+
+
+def test_run_is_watched_where_no_container_starts() -> None:
+    """So that crun's refusal of hybrid cgroups is followed by its cure."""
+    hybrid = facts("cgroup-hybrid")
+    assert "run" not in decide(hybrid, {}).watched
+    alone = {name: path for name, path in hybrid.programs.items() if name != "runc"}
+    assert "run" in decide(replace(hybrid, programs=alone), {}).watched
 
 
 @pytest.mark.parametrize("pod", ["read-only-privileged", "read-only-unprivileged"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import ids, trials
+from podman_agent import idmode, ids, trials
 from podman_agent.errors import ConfigError
 from podman_agent.store import layout
 
@@ -93,7 +93,7 @@ def flavour(
     ``trusted.overlay.*`` and files belong to shifted ids
     (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
     privileged pod is not the same thing to an unprivileged one. With one id all files are its own, and without
-    any namespace the driver is another. As `podman_agent.plan` decides, but before there is a store to look at.
+    any namespace the driver is another. The plan asks the same (`podman_agent.idmode`), after there is a store.
 
     Args:
         proc: The process to tell it of.
@@ -104,19 +104,18 @@ def flavour(
         line.partition(":")[::2]
         for line in (proc / "status").read_text(encoding="ascii", errors="replace").splitlines()
     )
-    whole = (proc / "uid_map").read_text(encoding="ascii").split() == ["0", "0", "4294967295"]
     capabilities = int(status["CapEff"], 16)
     uid = int(status["Uid"].split()[1])
-    if not uid and capabilities & _CAP_SYS_ADMIN:
-        kind = "root" if whole else "userns"
-    elif user_namespace():
-        kind = f"bare-{uid}"
-    elif (
-        capabilities & _CAP_SETIDS == _CAP_SETIDS
-        if not uid
-        else status.get("NoNewPrivs", "").strip() != "1" and ids.subordinate("/etc/subuid", uid)
-    ):
-        kind = f"rootless-{uid}"
-    else:
-        kind = f"single-{uid}"
+    nodes_own = idmode.is_nodes_own(trials.uid_map(proc / "uid_map"))
+    mode = idmode.id_mode(
+        uid,
+        sys_admin=bool(capabilities & _CAP_SYS_ADMIN),
+        set_ids=capabilities & _CAP_SETIDS == _CAP_SETIDS,
+        nodes_own=nodes_own,
+        no_new_privs=status.get("NoNewPrivs", "").strip() == "1",
+        user_namespace=user_namespace,
+        subordinate_ids=lambda: sum(count for _, count in ids.subordinate("/etc/subuid", uid)),
+    )
+    kinds = {"none": f"bare-{uid}", "mapped": f"rootless-{uid}", "single": f"single-{uid}"}
+    kind = kinds.get(mode, "root" if nodes_own else "userns")
     return f"{kind}-vfs" if driver == "vfs" else kind
