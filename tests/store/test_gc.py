@@ -76,6 +76,14 @@ def test_a_store_made_for_a_rush_goes(volume: Volume) -> None:
     assert (exists(volume, first.store), exists(volume, extra.store)) == (True, False)
 
 
+def test_pods_that_may_have_more_stores_keep_them_whatever_a_collector_was_told(volume: Volume) -> None:
+    claims = [volume.pod(name, PODMAN_AGENT_CACHE_STORES="2") for name in "ab"]
+    for ours in claims:
+        volume.kill(ours)
+    gc.collect(volume.root, gc.Policy(limit=1))
+    assert all(exists(volume, ours.store) for ours in claims)
+
+
 def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, clock: Callable[[float], None]) -> None:
     clock(1000.0 + layout.now())
     old, _ = stocked(volume, "a")

@@ -306,7 +306,7 @@ class _Claimer:
             newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
             state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, layout.boot_id()
             state.claimed, state.graphroot, state.locks = now, str(store.graphroot), locks_work
-            state.flavour = self.settings.flavour
+            state.flavour, state.limit = self.settings.flavour, self.settings.limit
             store.save(state)
         except Exception as error:
             raise _OddStore(error) from error

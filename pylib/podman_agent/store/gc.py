@@ -39,7 +39,7 @@ class Policy:
     Attributes:
         budget: Bytes each key may use; None for no limit.
         age: Unclaimed stores, and unnamed images, older than this go.
-        limit: Stores of one kind of pods beyond this many were made for a rush and go.
+        limit: Stores of one kind of pods beyond this many were made for a rush and go, unless its pods said another number.
     """
 
     budget: int | None = None
@@ -121,11 +121,15 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
     for leftover in layout.leftovers(directory, layout.now() - _LEFT_OVER):
         layout.remove(leftover)
     alike: Counter[str] = Counter()
-    for store in layout.stores(directory):
+    stores = layout.stores(directory)
+    # what the last pod of a kind was told counts, which whoever collects (a CronJob) may not know
+    states = sorted((store.state for store in stores), key=lambda state: state.claimed)
+    limits = {state.flavour: state.limit or policy.limit for state in states}
+    for store in stores:
         outcomes[store.path] = outcome = Outcome(store.name)
         flavour = store.state.flavour
         with _reported(store, outcome):
-            _collect_store(store, policy, outcome, surplus=store.provable and alike[flavour] >= policy.limit)
+            _collect_store(store, policy, outcome, surplus=store.provable and alike[flavour] >= limits[flavour])
         alike[flavour] += store.path.is_dir()
     sealed.collect(directory)
     if policy.budget is not None:

@@ -95,6 +95,7 @@ class State:
     sealed: int = 0
     adopted: float = 0.0
     locks: bool = True
+    limit: int = 0  # stores its kind of pods may have, as its last owner was told (PODMAN_AGENT_CACHE_STORES)
     jobs: dict[str, float] = field(default_factory=dict)
 
     @classmethod
