@@ -39,7 +39,7 @@ class Policy:
     Attributes:
         budget: Bytes each key may use; None for no limit.
         age: Unclaimed stores, and unnamed images, older than this go.
-        limit: Stores of one kind of pods beyond this many were made for a rush and go, unless its pods said another number.
+        limit: Stores of one kind of pods beyond this many were made for a rush and go; what its pods say counts first.
     """
 
     budget: int | None = None
