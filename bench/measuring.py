@@ -30,6 +30,8 @@ def paired(
 ) -> Samples:
     """Run every series once a round, one after the other, so that what else the machine does hits all alike.
 
+    Each other round goes backwards: what a series leaves behind (a disk still discarding blocks) hits both neighbours.
+
     Args:
         series: What gives one sample each, in seconds.
         rounds: How many rounds at most.
@@ -44,8 +46,8 @@ def paired(
             break
         if before:
             before(number)
-        for name, sample in series.items():
-            samples[name].append(sample())
+        for name in reversed(list(series)) if number % 2 else list(series):
+            samples[name].append(series[name]())
     return samples
 
 
