@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Samples = dict[str, list[float]]
+DIGITS = 3
 
 
 def say(text: str) -> None:
@@ -69,8 +70,9 @@ class Check:
 
     @property
     def met(self) -> bool:
-        """Whether the goal is met."""
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        """Whether the goal is met by the figure as it is shown."""
+        shown = round(self.value, DIGITS)
+        return shown >= self.limit if self.at_least else shown <= self.limit
 
 
 def ratio(samples: Samples, ours: str, theirs: str, limit: float, *, at_least: bool = False) -> Check:
@@ -111,7 +113,7 @@ class Row:
                 for name, values in self.samples.items()
             },
             "checks": [
-                {"what": c.what, "value": round(c.value, 3), "goal": f"{'≥' if c.at_least else '≤'} {c.limit:g}"}
+                {"what": c.what, "value": round(c.value, DIGITS), "goal": f"{'≥' if c.at_least else '≤'} {c.limit:g}"}
                 | {"limit": c.limit, "at_least": c.at_least, "met": c.met}
                 for c in self.checks
             ],

@@ -36,7 +36,7 @@ def test_a_measure_in_a_real_pod_gives_samples_medians_and_a_verdict(agent_image
 
 
 def test_rounds_are_interleaved_and_end_in_time() -> None:
-    """A B A B, never A A B B; when the time is over no further round begins."""
+    """A B B A, so that neither always follows the other; when the time is over no further round begins."""
     order: list[str] = []
 
     def sample(name: str) -> float:
@@ -44,7 +44,7 @@ def test_rounds_are_interleaved_and_end_in_time() -> None:
         return 1.0
 
     samples = measuring.paired({n: lambda n=n: sample(n) for n in "AB"}, rounds=9, seconds=0, least=2)
-    assert order == ["A", "B", "A", "B"]
+    assert order == ["A", "B", "B", "A"]
     assert samples == {"A": [1.0, 1.0], "B": [1.0, 1.0]}
 
 
