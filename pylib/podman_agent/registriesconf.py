@@ -86,7 +86,10 @@ class RegistriesConf:
                 mirrors.append(Endpoint(mirror["location"] + rest, insecure, mirror=True))
         location = table.get("location")
         name = location + rest if location and prefix else reference.name
-        return [*mirrors, Endpoint(name, bool(table.get("insecure")), mirror=False)]
+        # as docker has it, and as the plan writes it once there is one
+        # (https://docs.docker.com/reference/cli/dockerd/#insecure-registries)
+        loopback = name.partition("/")[0].partition(":")[0] in {"localhost", "127.0.0.1"}
+        return [*mirrors, Endpoint(name, bool(table.get("insecure", loopback)), mirror=False)]
 
     def _match(self, name: str) -> tuple[str, dict[str, Any]]:
         host = name.partition("/")[0]
