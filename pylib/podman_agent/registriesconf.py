@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import ConfigError
+from podman_agent.render import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,9 +87,8 @@ class RegistriesConf:
                 mirrors.append(Endpoint(mirror["location"] + rest, insecure, mirror=True))
         location = table.get("location")
         name = location + rest if location and prefix else reference.name
-        # as docker has it, and as the plan writes it once there is one
-        # (https://docs.docker.com/reference/cli/dockerd/#insecure-registries)
-        loopback = name.partition("/")[0].partition(":")[0] in {"localhost", "127.0.0.1"}
+        # as the plan writes it once there is one
+        loopback = name.partition("/")[0].partition(":")[0] in LOOPBACK
         return [*mirrors, Endpoint(name, bool(table.get("insecure", loopback)), mirror=False)]
 
     def _match(self, name: str) -> tuple[str, dict[str, Any]]:

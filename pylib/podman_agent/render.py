@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from podman_agent.plan import Plan
 
+LOOPBACK = ("localhost", "127.0.0.1")
 HEADER = "# Written by podman-agent for this container start; `podman-agent plan` says why.\n"
 
 
@@ -95,7 +96,7 @@ def registries_conf(plan: Plan) -> str:
     for registry, mirror in plan.mirrors:
         mirrors.setdefault(registry, []).append(mirror)
     # docker speaks plain HTTP to 127.0.0.0/8 unasked (https://docs.docker.com/reference/cli/dockerd/#insecure-registries)
-    insecure = dict.fromkeys(("localhost", "127.0.0.1", *plan.insecure))
+    insecure = dict.fromkeys((*LOOPBACK, *plan.insecure))
     for location in dict.fromkeys((*insecure, *mirrors)):
         lines += ["", "[[registry]]", f"location = {_quote(location)}"]
         if location in insecure:

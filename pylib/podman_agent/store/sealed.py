@@ -39,14 +39,10 @@ def _unwarmed(directory: Path) -> Iterator[bool]:
         os.close(fd)
 
 
-def collect(directory: Path) -> list[Path]:
-    """Remove what a killed ``cache warm`` left, and all but the newest sealed stores of each flavour.
-
-    Returns:
-        What was removed.
-    """
+def collect(directory: Path) -> None:
+    """Remove what a killed ``cache warm`` left, and all but the newest sealed stores of each flavour."""
     if (directory / "sealed").is_symlink():
-        return []
+        return
     kept: Counter[str] = Counter()
     gone: list[Path] = []
     with _unwarmed(directory) as free:
@@ -59,4 +55,3 @@ def collect(directory: Path) -> list[Path]:
             gone.append(storage.parent)
     for path in gone:
         layout.remove(path)
-    return gone
