@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 VOLUME = Path("/var/lib/containers")
 UNLIMITED = -1
 PROGRAMS = (
-    *("podman", "buildah", "skopeo", "crun", "runc", "fuse-overlayfs"),
+    *("podman", "buildah", "skopeo", "crun", "runc", "conmon", "fuse-overlayfs"),
     *("newuidmap", "nft", "netavark", "pasta", "ps"),
     *("podman-agent-chroot", "podman-without-namespaces"),  # ours, for a pod that allows no namespace
+    "podman-agent-conmon",
 )
 OURS = ("/opt/podman-agent/entrypoint", str(Path(__file__).parents[2] / "entrypoint"))
 SHIM = "podman-agent-shim"  # what every shim of ours links to

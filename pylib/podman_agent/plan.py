@@ -76,6 +76,7 @@ class Plan:
     run_directory: str = ""  # for what podman and its runtime keep in /run
     runroot_in_memory: bool = False
     collector: tuple[str, ...] = ()  # variables of Go's garbage collector
+    exec_monitor: str = ""  # what `docker exec` has for conmon
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
     def to_json(self) -> str:
@@ -279,6 +280,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         run_directory=_run_directory(facts, rules),
         runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
         collector=tuple(rules.tuned(tuning.collector()).split()),
+        exec_monitor=rules.tuned(tuning.exec_monitor(facts, can_run=can_run)),
         watched=_watched(rules, id_mode, can_run=can_run),
         id_mode=id_mode,
         reasons=tuple(rules.reasons),

@@ -5,8 +5,8 @@ start. Everything that is needed once per container start, or for docker's own v
 called. The environment is the bytes that `posix` keeps.
 
 The plan as the hot path reads it is one file of NUL-separated fields:
-magic, stamp, overrides, claim, watched verbs, number of programs, name=path …, number of flags, flag …, name=value …,
-"end".
+magic, stamp, overrides, claim, watched verbs, conmon for exec, number of programs, name=path …, number of flags,
+flag …, name=value …, "end".
 """
 
 import posix
@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
     from typing import NoReturn
 
-MAGIC = "podman-agent 3"
+MAGIC = "podman-agent 4"
 PREFIX = b"PODMAN_AGENT_"
 ROOTS_OWN = "/run/podman-agent"
 
@@ -46,18 +46,19 @@ REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r"
 class Hot:
     """What the hot path needs of a plan."""
 
-    __slots__ = ("alive", "environment", "flags", "programs", "watched")
+    __slots__ = ("alive", "environment", "exec_monitor", "flags", "programs", "watched")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
         self,
         programs: dict[str, str],
         flags: list[str],
         environment: list[tuple[str, str]],
         alive: str = "",
         watched: str = "",
+        exec_monitor: str = "",
     ) -> None:
         self.programs, self.flags, self.environment = programs, flags, environment
-        self.alive, self.watched = alive, watched
+        self.alive, self.watched, self.exec_monitor = alive, watched, exec_monitor
 
 
 def stamp() -> str:
@@ -96,16 +97,17 @@ def decode(data: bytes) -> Hot | None:
     try:
         if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
             posix.close(posix.open(fields[3], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
-        flags_at = 6 + int(fields[5])
+        flags_at = 7 + int(fields[6])
         env_at = flags_at + 1 + int(fields[flags_at])
     except (ValueError, IndexError, OSError):
         return None
     return Hot(
-        {name: path for name, _, path in (f.partition("=") for f in fields[6:flags_at])},
+        {name: path for name, _, path in (f.partition("=") for f in fields[7:flags_at])},
         fields[flags_at + 1 : env_at],
         [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
         fields[3],
         fields[4],
+        fields[5],
     )
 
 
@@ -191,9 +193,13 @@ def main() -> "NoReturn":
         watch.split(verb)
     if name not in ("docker", "podman"):
         posix.execve(program, [name, *args], posix.environ)
+    flags = hot.flags
+    if hot.exec_monitor and (verb == "exec" or args[at : at + 2] == ["container", "exec"]):
+        flags = [*flags, "--conmon=" + hot.exec_monitor]
     if name == "docker" and not is_remote([]):
-        _docker(program, hot.flags, args)
-    flags = [] if is_remote(args[:at]) else hot.flags
+        _docker(program, flags, args)
+    if is_remote(args[:at]):
+        flags = []
     posix.execve(program, ["podman", *flags, *args], posix.environ)
 
 

@@ -199,7 +199,7 @@ def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
 def encode(hot: shim.Hot) -> bytes:
     """The plan file as `podman_agent.shim.decode` reads it."""
     fields = [
-        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive, hot.watched),
+        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive, hot.watched, hot.exec_monitor),
         *(str(len(hot.programs)), *(f"{k}={v}" for k, v in hot.programs.items())),
         *(str(len(hot.flags)), *hot.flags),
         *(f"{k}={v}" for k, v in hot.environment),
@@ -239,7 +239,7 @@ def ensure() -> shim.Hot:
             if plan.id_mode == "none":
                 behind["podman"] = plan.programs["podman-without-namespaces"]
             told = list(render.flags(plan)), list(environment.items())
-            hot = shim.Hot(behind, *told, decision.alive, " ".join(plan.watched))
+            hot = shim.Hot(behind, *told, decision.alive, " ".join(plan.watched), plan.exec_monitor)
             write(directory / "hot", encode(hot))
         except OSError as error:
             what = f"cannot write {error.filename or directory}"

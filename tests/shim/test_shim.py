@@ -147,6 +147,30 @@ def test_a_flag_the_user_gave_comes_after_ours_and_wins(shim: Shim) -> None:
     assert shim.argv == [*FLAGS, b"--events-backend=none", b"ps"]
 
 
+@pytest.mark.parametrize(
+    ("name", "args", "told"),
+    [
+        ("docker", ("exec", "x", "true"), True),
+        ("docker", ("container", "exec", "x", "true"), True),
+        ("podman", ("--log-level", "debug", "exec", "x", "true"), True),
+        ("docker", ("run", "exec"), False),
+        ("podman", ("container", "run", "exec"), False),
+        ("podman", ("--url", "unix:///x", "exec", "x", "true"), False),
+    ],
+)
+def test_only_a_command_executed_here_gets_another_conmon(
+    shim: Shim, name: str, args: tuple[str, ...], *, told: bool
+) -> None:
+    """Containers start with podman's own."""
+    shim.call("ps")
+    fields = shim.hot.read_bytes().split(b"\0")
+    fields[5] = b"/mine"
+    shim.hot.write_bytes(b"\0".join(fields))
+    shim.call(*args, name=name)
+    assert (b"--conmon=/mine" in shim.argv) == told
+    assert shim.argv[-len(args) :] == [arg.encode() for arg in args]
+
+
 def test_a_variable_the_user_set_is_kept(shim: Shim) -> None:
     """BUILDAH_FORMAT=oci in a Jenkinsfile is a decision."""
     shim.call("build", ".", BUILDAH_FORMAT="oci")
@@ -197,7 +221,9 @@ def test_the_plan_of_another_container_start_is_remade(shim: Shim) -> None:
     """The file may outlive the container on a mounted /run."""
     shim.call("ps")
     good = shim.hot.read_bytes()
-    shim.hot.write_bytes(re.sub(rb"(podman-agent 2\0[0-9a-f-]+ )\d+", rb"\g<1>1", good))
+    other = re.sub(rb"(podman-agent \d+\0[0-9a-f-]+ )\d+", rb"\g<1>1", good)
+    assert other != good
+    shim.hot.write_bytes(other)
     shim.call("ps")
     assert shim.hot.read_bytes() == good
 

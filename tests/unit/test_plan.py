@@ -277,6 +277,21 @@ def test_run_state_goes_to_memory_only_where_run_is_a_disk_and_root_needs_no_use
     assert not decide(replace(facts("default-volume"), runroot_fs="overlay"), {}).runroot_in_memory
 
 
+def test_exec_keeps_podmans_own_conmon_where_the_script_would_not_find_it() -> None:
+    """It names both programs by their usual paths."""
+    ours = "/opt/podman-agent/entrypoint/podman-agent-conmon"
+    usual = replace(facts(), programs={**facts().programs, "conmon": "/usr/bin/conmon", "podman-agent-conmon": ours})
+    assert decide(usual, {}).exec_monitor == ours
+    for elsewhere in (
+        replace(usual, podman="/usr/local/bin/podman"),
+        replace(usual, programs={**usual.programs, "conmon": "/usr/libexec/podman/conmon"}),
+        replace(usual, programs={name: path for name, path in usual.programs.items() if path != ours}),
+    ):
+        assert decide(elsewhere, {}).exec_monitor == ""
+    nothing_runs = facts("runtime-default")
+    assert decide(replace(nothing_runs, programs=usual.programs | nothing_runs.programs), {}).exec_monitor == ""
+
+
 def test_go_collects_seldom_but_not_without_bounds() -> None:
     """GOGC alone would let podman's memory grow to five times what it holds."""
     environment = render.engine_environment(decide(facts(), {}))
