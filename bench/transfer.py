@@ -42,6 +42,7 @@ def transfer(stage: Stage) -> Iterator[Row]:
     note = stage.missing(*WHO)
     pushes: Samples = {peer.title: [] for peer in peers}
     repeats: Samples = {peer.title: [] for peer in peers}
+    megabytes: dict[str, float] = {}
 
     def push(peer: Peer, registry: outer.Registry) -> float:
         name = f"{registry.address}/bench/large:1"
@@ -52,6 +53,8 @@ def transfer(stage: Stage) -> Iterator[Row]:
         def once() -> float:
             with stage.fresh_registry() as registry:
                 pushes[peer.title].append(push(peer, registry))
+                stored = sum(file.stat().st_size for file in registry.directory.rglob("*") if file.is_file())
+                megabytes[peer.title] = stored / 1e6
                 repeats[peer.title] += [push(peer, registry) for _ in range(3)]
                 peer.sh(f"$P rmi {registry.address}/bench/large:1")
             return pushes[peer.title][-1]
@@ -61,7 +64,8 @@ def transfer(stage: Stage) -> Iterator[Row]:
     versus = [peer.title for peer in peers if peer.title != OURS]
     paired({peer.title: sample(peer) for peer in peers}, rounds=stage.rounds(4), seconds=150, least=2)
     goals = tuple(ratio(pushes, OURS, title, 1.0) for title in versus)
-    yield Row("push", "push of a 1 GB image of 10 layers", pushes, goals, note=note)
+    sizes = "in the registry then: " + ", ".join(f"{title} {size:.1f} MB" for title, size in megabytes.items())
+    yield Row("push", "push of a 1 GB image of 10 layers", pushes, goals, note="; ".join(filter(None, (note, sizes))))
     seconds = sorted(repeats[OURS])[len(repeats[OURS]) // 2]
     goals = (Check("seconds", seconds, 0.3),)
     yield Row("push-again", "push again with nothing changed", repeats, goals, note=note)

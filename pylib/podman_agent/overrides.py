@@ -22,6 +22,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "LOG_DRIVER": ("k8s-file", "none", "passthrough", "journald"),
     "NETWORK": ("host", "bridge", "none"),
     "BUILD_FORMAT": ("docker", "oci"),
+    "COMPRESSION_LEVEL": tuple("123456789"),  # of gzip, for layers that are pushed
     "MIRRORS": ANY,  # docker.io=mirror.example.com/docker,quay.io=…
     "INSECURE_REGISTRIES": ANY,  # host:port,…
     "VOLUME": ANY,  # where the cache volume is mounted

@@ -40,6 +40,7 @@ WATCHED_RUNS = ("container", "create", "run", "start")
 CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
 SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb2", "ceph", "gpfs", "lustre", "ocfs2")  # as overlay.go has them
+SOURCE_COMPRESSION = "https://github.com/containers/common/blob/v0.62.3/docs/containers.conf.5.md"
 SOURCE_RUN = "https://github.com/containers/crun/blob/1.21/src/libcrun/status.c"
 
 
@@ -76,6 +77,7 @@ class Plan:
     run_directory: str = ""  # for what podman and its runtime keep in /run
     runroot_in_memory: bool = False
     collector: tuple[str, ...] = ()  # variables of Go's garbage collector
+    compression_level: str = ""  # of gzip, for layers that are pushed
     exec_monitor: str = ""  # what `docker exec` has for conmon
     watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
 
@@ -280,6 +282,7 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         run_directory=_run_directory(facts, rules),
         runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
         collector=tuple(rules.tuned(tuning.collector()).split()),
+        compression_level=_compression(rules),
         exec_monitor=rules.tuned(tuning.exec_monitor(facts, can_run=can_run)),
         watched=_watched(rules, id_mode, can_run=can_run),
         id_mode=id_mode,
@@ -338,6 +341,13 @@ def _watched(rules: Rules, id_mode: str, *, can_run: bool) -> tuple[str, ...]:
         verbs += WATCHED_RUNS
     rules.reasons.append(Reason("watched", " ".join(verbs), why, SOURCE_IDS))
     return verbs
+
+
+def _compression(rules: Rules) -> str:
+    """Choose the gzip level of pushed layers: what a fast one saves its pusher, everybody who pulls pays in bytes."""
+    if "COMPRESSION_LEVEL" not in rules.overrides:
+        return ""
+    return rules.choose("COMPRESSION_LEVEL", "5", "podman's own", SOURCE_COMPRESSION)
 
 
 def _lock_type(facts: Facts, rules: Rules) -> str:

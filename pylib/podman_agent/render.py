@@ -49,6 +49,7 @@ def containers_conf(plan: Plan) -> str:
         f"lock_type = {_quote(plan.lock_type)}" if plan.lock_type else "",
         f"tmp_dir = {_quote(plan.run_directory + '/libpod')}" if plan.run_directory else "",
         'image_copy_tmp_dir = "storage"',
+        f"compression_level = {plan.compression_level}" if plan.compression_level else "",
         "compose_warning_logs = false",
         # a variable that is set already wins over these: cmd/podman/root.go
         f"env = {_array(tuple(f'{k}={v}' for k, v in engine_environment(plan).items()))}",

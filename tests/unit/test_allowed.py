@@ -50,6 +50,7 @@ TAKEN = [
     ("least-capabilities", "EVENTS", "none"),
     ("least-capabilities", "LOG_DRIVER", "passthrough"),
     ("least-capabilities", "BUILD_FORMAT", "oci"),
+    ("least-capabilities", "COMPRESSION_LEVEL", "3"),
 ]
 
 
