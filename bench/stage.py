@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -97,11 +98,12 @@ class Stage:
             self.discard(peer.volume if isinstance(peer, Pod) else self.work / "dockerd")
 
     def discard(self, path: Path) -> None:
-        """Remove a tree, whatever podman left mounted there."""
+        """Remove a tree, whatever podman left mounted there, and let the disk settle."""
         mounts = subprocess.run(["findmnt", "-rno", "TARGET"], capture_output=True, text=True, check=False).stdout
         for mount in reversed([m for m in mounts.splitlines() if m.startswith(f"{path}/")]):
             subprocess.run(["umount", "-l", mount], check=False)
         shutil.rmtree(path, ignore_errors=True)
+        os.sync()
 
     def peers(self, *titles: str) -> list[Peer]:
         """Those of the peers that can be had."""
@@ -150,11 +152,12 @@ class Stage:
         peer.sh(f"$P pull -q {image}; $P tag {image} {name}; $P create --network host {name} true")
 
     def forget(self, peer: Peer) -> None:
-        """Remove everything built and cached there, but not the base that is kept."""
+        """Remove everything built and cached there, but not the base that is kept, and let the disk settle."""
         if peer.title == DOCKERD:
             peer.sh("$P builder prune -af; $P image prune -af")
         else:
             peer.sh("$P image prune -af")
+        os.sync()
 
     @contextlib.contextmanager
     def fresh_registry(self) -> Iterator[outer.Registry]:
@@ -163,4 +166,4 @@ class Stage:
         shutil.rmtree(where, ignore_errors=True)
         with outer.Registry(where) as registry:
             yield registry
-        shutil.rmtree(where, ignore_errors=True)
+        self.discard(where)
