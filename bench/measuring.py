@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,11 +16,28 @@ if TYPE_CHECKING:
 
 Samples = dict[str, list[float]]
 DIGITS = 3
+SETTLE_SECONDS = 5.0
+QUIET_LOOKS = 5
 
 
 def say(text: str) -> None:
     """One line for who watches."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def settle() -> None:
+    """Wait until what came before has left the disks: a build deletes hundreds of megabytes as it ends.
+
+    Without that, who comes after a peer that writes little (dockerd, whose rebuild copies nothing) has a quiet disk,
+    and the others pay for their neighbour.
+    """
+    os.sync()
+    end, quiet = time.monotonic() + SETTLE_SECONDS, 0
+    while quiet < QUIET_LOOKS and time.monotonic() < end:
+        # the ninth number: I/Os in progress (Documentation/admin-guide/iostats.rst)
+        busy = any(line.split()[11] != "0" for line in Path("/proc/diskstats").read_text().splitlines())
+        quiet = 0 if busy else quiet + 1
+        time.sleep(0.02)
 
 
 def paired(
@@ -31,7 +50,7 @@ def paired(
 ) -> Samples:
     """Run every series once a round, one after the other, so that what else the machine does hits all alike.
 
-    Each other round goes backwards: what a series leaves behind (a disk still discarding blocks) hits both neighbours.
+    Each other round goes backwards, and the disks are quiet before each sample: neighbours have nothing to pay for.
 
     Args:
         series: What gives one sample each, in seconds.
@@ -48,6 +67,7 @@ def paired(
         if before:
             before(number)
         for name in reversed(list(series)) if number % 2 else list(series):
+            settle()
             samples[name].append(series[name]())
     return samples
 
