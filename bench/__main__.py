@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import host
 import outer
 
-from bench import ROOT, builds, containers, crowd, growth, report, start, transfer
+from bench import ROOT, builds, containers, crowd, disk, growth, report, start, transfer
 from bench.measuring import say
 from bench.stage import Stage
 
@@ -51,7 +51,7 @@ def main() -> int:
     began = time.monotonic()
     if not args.render:
         try:
-            with outer.signals_as_exceptions(), outer.scratch("bench") as work, Stage(work, quick=args.quick) as stage:
+            with outer.signals_as_exceptions(), disk.own() as work, Stage(work, quick=args.quick) as stage:
                 for name in args.only or GROUPS:
                     say(f"{name} …")
                     at = time.monotonic()
