@@ -7,6 +7,7 @@ import ctypes
 import os
 from typing import TYPE_CHECKING
 
+import host
 import outer
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def own() -> Iterator[Path]:
     Raises:
         OuterError: No loop device can be mounted here.
     """
+    host.ensure("ext4")
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):  # os.unshare() came with Python 3.12
         what = f"no mount namespace can be made: {os.strerror(ctypes.get_errno())}"
         raise outer.OuterError(what)

@@ -36,6 +36,7 @@ NEEDS: dict[str, Need] = {
     ),
     "docker-registry": Need("docker-registry", ("docker-registry",), ("docker-distribution",)),
     "ecj": Need("ecj", ("ecj", "default-jre-headless"), ("ecj", "java-21-openjdk-headless")),
+    "ext4": Need("mkfs.ext4", ("e2fsprogs",), ("e2fsprogs",)),
     "git": Need("git", ("git",), ("git-core",)),
     "groovy": Need(
         "/usr/share/java/groovy-all.jar", ("groovy", "default-jre-headless"), ("groovy", "java-21-openjdk-headless")
