@@ -63,7 +63,7 @@ def main() -> int:
                         traceback.print_exc()
                         failed.append(name)
                     say(f"{name} took {time.monotonic() - at:.0f} s")
-        except (outer.OuterError, host.HostError) as error:
+        except (outer.OuterError, host.HostError, OSError) as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
         finally:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 from typing import TYPE_CHECKING
 
 import host
 import outer
+from podman_agent import trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 BYTES = 45 << 30  # sparse
-CLONE_NEWNS = 0x20000  # linux/sched.h
 
 
 @contextlib.contextmanager
@@ -28,12 +26,11 @@ def own() -> Iterator[Path]:
 
     Raises:
         OuterError: No loop device can be mounted here.
+        OSError: No mount namespace can be made here.
     """
     host.ensure("ext4")
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):  # os.unshare() came with Python 3.12
-        what = f"no mount namespace can be made: {os.strerror(ctypes.get_errno())}"
-        raise outer.OuterError(what)
-    outer.run("mount", "--make-rprivate", "/")
+    trials.unshare(trials.CLONE_NEWNS)
+    trials.private_mounts()
     with outer.scratch("bench") as place:
         image, work = place / "disk", place / "work"
         work.mkdir()

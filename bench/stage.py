@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import host
 import outer
 
 from bench import project
-from bench.measuring import say
+from bench.measuring import say, settle
 from bench.peers import BUILDAH, DEFAULT, DOCKERD, OURS, STABLE, STABLE_CONF, STABLE_FUSE, Dockerd, Peer, Pod, ulimits
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Stage:
         for mount in reversed([m for m in mounts.splitlines() if m.startswith(f"{path}/")]):
             subprocess.run(["umount", "-l", mount], check=False)
         shutil.rmtree(path, ignore_errors=True)
-        os.sync()
+        settle()
 
     def peers(self, *titles: str) -> list[Peer]:
         """Those of the peers that can be had."""
@@ -157,7 +156,7 @@ class Stage:
             peer.sh("$P builder prune -af; $P image prune -af")
         else:
             peer.sh("$P image prune -af")
-        os.sync()
+        settle()
 
     @contextlib.contextmanager
     def fresh_registry(self) -> Iterator[outer.Registry]:

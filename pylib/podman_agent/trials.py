@@ -40,7 +40,12 @@ def _check(result: int, what: str) -> None:
         raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
-def _unshare(flags: int) -> None:
+def unshare(flags: int) -> None:
+    """Make the system call, which Python has from 3.12 on.
+
+    Raises:
+        OSError: As the kernel says.
+    """
     _check(_libc().unshare(flags), "unshare")
 
 
@@ -84,13 +89,18 @@ def in_child(action: Callable[[], None]) -> str:
 
 def _enter_user_namespace() -> None:
     uid, gid = os.geteuid(), os.getegid()
-    _unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    unshare(CLONE_NEWUSER | CLONE_NEWNS)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
-def _private_mounts() -> None:
+def private_mounts() -> None:
+    """Keep what is mounted from here on in this mount namespace.
+
+    Raises:
+        OSError: As the kernel says.
+    """
     mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
@@ -137,7 +147,7 @@ def set_hostname(*, userns: bool) -> str:
     def action() -> None:
         if userns:
             _enter_user_namespace()
-        _unshare(CLONE_NEWUTS)
+        unshare(CLONE_NEWUTS)
         _check(_libc().sethostname(b"trial", 5), "sethostname")
 
     return in_child(action)
@@ -158,13 +168,13 @@ def mount_proc(*, userns: bool) -> str:
         if userns:
             _enter_user_namespace()
         else:
-            _unshare(CLONE_NEWNS)
-        _unshare(CLONE_NEWPID)
+            unshare(CLONE_NEWNS)
+        unshare(CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
             code = 1
             with contextlib.suppress(OSError):
-                _private_mounts()
+                private_mounts()
                 mount("proc", "/proc", "proc", 0)
                 code = 0
             os._exit(code)
@@ -196,8 +206,8 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
         if userns:
             _enter_user_namespace()
         else:
-            _unshare(CLONE_NEWNS)
-        _private_mounts()
+            unshare(CLONE_NEWNS)
+        private_mounts()
         lower, upper, work, merged = (base / n for n in ("lower", "upper", "work", "merged"))
         for path in (lower, upper, work, merged):
             path.mkdir()
