@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import host
 import outer
-from podman_agent import trials
+from podman_agent.pod import trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from pathlib import Path
 import demo
 import pytest
 from podman_agent import errors
-from podman_agent.overrides import ANY, OVERRIDES
+from podman_agent.plan.overrides import ANY, OVERRIDES
 
 from bench import report
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from podman_agent import agentjar, retry
+from podman_agent.agent import jar as agentjar
 from podman_agent.errors import MismatchError, TransientError, UnavailableError, VolumeError
+from podman_agent.registry import retry
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DRAIN = "from podman_agent import drain; print(drain.drain({seconds}, podman='{podman}', buildah='true'))"
+DRAIN = "from podman_agent.agent import drain; print(drain.drain({seconds}, podman='{podman}', buildah='true'))"
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def entry(tmp_path, namespace):
 
     def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*namespace, sys.executable, "-m", "podman_agent.entry", *arguments],
+            [*namespace, sys.executable, "-m", "podman_agent.agent.entry", *arguments],
             env=env | more, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)

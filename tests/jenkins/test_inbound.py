@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podman_agent import inbound
+from podman_agent.agent import inbound
 from podman_agent.errors import ConfigError
 
 SECRET = "0123456789abcdef" * 4

@@ -14,8 +14,8 @@ import outer
 import pytest
 from library.conftest import PASSWORD, USER
 from library.faultproxy import BLOB_UPLOAD, MANIFEST_PUT, Fault
-from podman_agent.auth import Access
-from podman_agent.registry import Registry
+from podman_agent.registry.client import Registry
+from podman_agent.registry.credentials import Access
 
 pytestmark = pytest.mark.nested
 
@@ -184,9 +184,8 @@ def test_layers_bytes_and_attempts_are_counted(agent, proxy):
     program = f"""
 import json, os
 os.makedirs("/work/watch", exist_ok=True)
-from podman_agent import retry
-from podman_agent.buildoptions import BuildOptions
-from podman_agent.engine import Engine
+from podman_agent.registry import retry
+from podman_agent.engine import BuildOptions, Engine
 events = []
 engine = Engine(on_event=events.append, policy=retry.Policy(attempts=4))
 name = "{proxy.address}/count/x:1"

@@ -14,11 +14,13 @@ import pytest
 import requests
 from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
-from podman_agent import auth, retry, shim
-from podman_agent.auth import Access, Credentials
 from podman_agent.errors import ConfigError, EngineError, MismatchError, UnavailableError
-from podman_agent.reference import Reference
-from podman_agent.registry import Registry, endpoints
+from podman_agent.hot import shim
+from podman_agent.registry import credentials as auth
+from podman_agent.registry import retry
+from podman_agent.registry.client import Registry, endpoints
+from podman_agent.registry.credentials import Access, Credentials
+from podman_agent.registry.reference import Reference
 
 INSECURE = Access(insecure=True)
 

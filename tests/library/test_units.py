@@ -11,17 +11,18 @@ import sys
 from xml.etree import ElementTree as ET
 
 import pytest
-from podman_agent import events, reports, sbom
-from podman_agent.bakefile import Source, parse
+from podman_agent.bake import Source, parse
+from podman_agent.builds import reports, sbom
+from podman_agent.builds.git import GitInfo
+from podman_agent.builds.run import ImageBuild, Outcome, Settings
 from podman_agent.cli import main
-from podman_agent.engine import Engine
+from podman_agent.engine import events
+from podman_agent.engine.engine import Engine
+from podman_agent.engine.events import Event
+from podman_agent.engine.progress import Progress
+from podman_agent.engine.results import BuildResult, Layer, PushResult
 from podman_agent.errors import DataError, UsageError, VolumeError
-from podman_agent.events import Event
-from podman_agent.gitinfo import GitInfo
-from podman_agent.imagebuild import ImageBuild, Outcome, Settings
-from podman_agent.progress import Progress
-from podman_agent.reference import Reference
-from podman_agent.results import BuildResult, Layer, PushResult
+from podman_agent.registry.reference import Reference
 
 
 @pytest.mark.parametrize(

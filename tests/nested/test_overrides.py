@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from podman_agent.overrides import OVERRIDES, PREFIX
+from podman_agent.plan.overrides import OVERRIDES, PREFIX
 from pods import surroundings
 from pods.shapes import SHAPES
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from podman_agent.facts import Facts
-from podman_agent.plan import decide
+from podman_agent.plan.decide import decide
+from podman_agent.pod.facts import Facts
 from pods import surroundings
 from pods.shapes import SHAPES
 

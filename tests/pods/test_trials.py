@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent import trials
+from podman_agent.pod import trials
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -294,5 +294,5 @@ def test_the_hot_path_imports_nothing_but_itself(shim: Shim) -> None:
     def names(text: str) -> set[str]:
         return {line.rpartition("|")[2].strip() for line in text.splitlines() if line.startswith("import time:")}
 
-    ours = {"podman_agent", "podman_agent.shim", "podman_agent.docker", "podman_agent.docker.direct"}
+    ours = {f"podman_agent{name}" for name in ("", ".hot", ".hot.shim", ".docker", ".docker.direct")}
     assert names(done.stderr) - names(bare.stderr) == ours

@@ -85,7 +85,7 @@ def test_a_containers_own_error_is_not_explained(shim: Shim) -> None:
         assert (CURE in err) == (code == 125)
 
 
-ORPHANS = """import os, podman_agent.watch as watch
+ORPHANS = """import os, podman_agent.hot.watch as watch
 def no_list_of_children(path, *_):
     raise FileNotFoundError(path)
 watch.open = no_list_of_children

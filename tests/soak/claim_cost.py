@@ -25,7 +25,7 @@ from store.conftest import Volume, end  # noqa: E402
 from store.fabricate import Fabric  # noqa: E402
 
 RUNS = 9
-WITHOUT = "from podman_agent import state, plan"
+WITHOUT = "from podman_agent.prepare import state; from podman_agent.plan import decide"
 WITH = (
     f"{WITHOUT}; import os; from pathlib import Path; from podman_agent.store import claim; v = Path(os.environ['V']);"
     "claim(v, key=None, env={'HOSTNAME': 'x'}, legacy=v / 'storage', run=v.parent / 'run')"

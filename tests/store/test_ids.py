@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from podman_agent import ids
+from podman_agent.pod import ids
 
 NOBODY = 65534
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from podman_agent.errors import PodRefusalError
-from podman_agent.overrides import OVERRIDES, PREFIX
-from podman_agent.plan import decide
+from podman_agent.plan.decide import decide
+from podman_agent.plan.overrides import OVERRIDES, PREFIX
 from unit.test_plan import facts
 
 # pod, variable, value, a word of the cure; each seen to fail there with the real podman before it was refused

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from podman_agent import bakefile
-from podman_agent.bakefile import Source
+from podman_agent import bake as bakefile
+from podman_agent.bake import Source
 from podman_agent.errors import DataError, UsageError
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent import deep
-from podman_agent.deep import Trial, is_static
-from podman_agent.doctor import BROKEN, DEGRADED, FINE, advise, found, verdict
-from podman_agent.plan import Plan, decide
-from podman_agent.shim import Hot
+from podman_agent.hot.shim import Hot
+from podman_agent.plan.advice import BROKEN, DEGRADED, FINE, advise, found, verdict
+from podman_agent.plan.decide import Plan, decide
+from podman_agent.prepare import trial_build as deep
+from podman_agent.prepare.trial_build import Trial, is_static
 from unit.test_plan import EXPECTED, facts
 
 if TYPE_CHECKING:

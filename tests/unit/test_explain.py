@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from podman_agent.explain import cure, explain
-from podman_agent.known import RULES
+from podman_agent.explain.catalogue import RULES
+from podman_agent.explain.cure import cure, explain
 
 # verbatim text -> a word of the cure
 KNOWN = {

@@ -12,8 +12,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from podman_agent import overrides, render
-from podman_agent import plan as plan_module
 from podman_agent.errors import (
     ConfigError,
     DataError,
@@ -21,8 +19,10 @@ from podman_agent.errors import (
     PodRefusalError,
     VolumeError,
 )
-from podman_agent.facts import Facts
-from podman_agent.plan import decide
+from podman_agent.plan import decide as plan_module
+from podman_agent.plan import overrides, render
+from podman_agent.plan.decide import decide
+from podman_agent.pod.facts import Facts
 from pods.shapes import SHAPES
 
 RECORDED = Path(__file__).parents[1] / "fixtures/facts"

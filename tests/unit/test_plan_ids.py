@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from podman_agent import plan as plan_module
-from podman_agent import render
 from podman_agent.errors import PodRefusalError
-from podman_agent.plan import decide
+from podman_agent.plan import decide as plan_module
+from podman_agent.plan import render
+from podman_agent.plan.decide import decide
 from unit.test_plan import facts
 
 # what jenkins/pods/unprivileged.yaml adds

@@ -1,7 +1,7 @@
 """No shape of credential survives."""
 
 import pytest
-from podman_agent.redact import Redactor
+from podman_agent.engine.redact import Redactor
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 
-from podman_agent import render
-from podman_agent.plan import decide
+from podman_agent.plan import render
+from podman_agent.plan.decide import decide
 from unit.test_plan import facts
 
 

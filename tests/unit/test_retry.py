@@ -3,9 +3,9 @@
 import logging
 
 import pytest
-from podman_agent import retry
 from podman_agent.errors import ConfigError, EngineError, TransientError
-from podman_agent.retry import Policy, RetryableError
+from podman_agent.registry import retry
+from podman_agent.registry.retry import Policy, RetryableError
 
 PING = "pinging container registry r.example:500: "
 TRANSIENT = {

@@ -11,7 +11,8 @@ PYLIB = Path(__file__).parents[2] / "pylib"
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from podman_agent import facts, state
+from podman_agent.pod import facts
+from podman_agent.prepare import state
 runroot = Path(sys.argv[1])
 {before}
 state._mount_runroot(runroot)

@@ -9,20 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import bakefile, reports
-from podman_agent.bakefile import Target
+from podman_agent import bake as bakefile
+from podman_agent.bake import Target
+from podman_agent.builds import reports
+from podman_agent.builds.git import SCHEMES, GitInfo
+from podman_agent.builds.run import ImageBuild, Settings
 from podman_agent.commands import registryoptions
 from podman_agent.errors import ConfigError, UsageError
-from podman_agent.gitinfo import SCHEMES, GitInfo
-from podman_agent.imagebuild import ImageBuild, Settings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from podman_agent.engine import Engine
-    from podman_agent.imagebuild import Outcome
-    from podman_agent.progress import Progress
+    from podman_agent.builds.run import Outcome
+    from podman_agent.engine.engine import Engine
+    from podman_agent.engine.progress import Progress
 
 _LARGEST_SECRET = 65536
 

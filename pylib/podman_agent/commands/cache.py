@@ -7,9 +7,9 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent import state
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
+from podman_agent.prepare import state
 from podman_agent.store import gc, layout, locks, sealed
 from podman_agent.store.claims import space
 from podman_agent.store.content import Content

@@ -9,8 +9,8 @@ from podman_agent.commands import registryoptions
 if TYPE_CHECKING:
     import argparse
 
-    from podman_agent.engine import Engine
-    from podman_agent.progress import Progress
+    from podman_agent.engine.engine import Engine
+    from podman_agent.engine.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

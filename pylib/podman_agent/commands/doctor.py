@@ -7,13 +7,14 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from podman_agent import deep, state
 from podman_agent.commands import reasons
-from podman_agent.doctor import BROKEN, VERDICTS, advise, found, verdict
 from podman_agent.errors import PodmanAgentError
-from podman_agent.explain import explain
-from podman_agent.facts import Facts
-from podman_agent.plan import Plan
+from podman_agent.explain.cure import explain
+from podman_agent.plan.advice import BROKEN, VERDICTS, advise, found, verdict
+from podman_agent.plan.decide import Plan
+from podman_agent.pod.facts import Facts
+from podman_agent.prepare import state
+from podman_agent.prepare import trial_build as deep
 
 if TYPE_CHECKING:
     import argparse

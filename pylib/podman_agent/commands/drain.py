@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podman_agent import drain
+from podman_agent.agent import drain
 
 if TYPE_CHECKING:
     import argparse

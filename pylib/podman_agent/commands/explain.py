@@ -6,7 +6,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from podman_agent.explain import explain
+from podman_agent.explain.cure import explain
 
 if TYPE_CHECKING:
     import argparse

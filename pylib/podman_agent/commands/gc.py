@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import shim
 from podman_agent.errors import UsageError, VolumeError
+from podman_agent.hot import shim
 from podman_agent.store import claims, gc, layout, own
 from podman_agent.store.settings import number_from
 

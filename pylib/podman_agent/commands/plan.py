@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from podman_agent import state
 from podman_agent.commands import reasons
+from podman_agent.prepare import state
 
 if TYPE_CHECKING:
     import argparse

@@ -8,16 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import events, retry
-from podman_agent.auth import Access
-from podman_agent.engine import Engine
-from podman_agent.progress import Progress
-from podman_agent.redact import Redactor
+from podman_agent.engine.engine import Engine
+from podman_agent.engine.progress import Progress
+from podman_agent.engine.redact import Redactor
+from podman_agent.registry import retry
+from podman_agent.registry.credentials import Access
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from typing import NoReturn
+
+    from podman_agent.engine import events
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from podman_agent import shim, state
 from podman_agent.docker import socket
 from podman_agent.docker.call import Call
 from podman_agent.errors import EngineMissingError
+from podman_agent.hot import shim
+from podman_agent.prepare import state
 
 if TYPE_CHECKING:
     import argparse

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from podman_agent.commands import registryoptions
-from podman_agent.reference import Reference
-from podman_agent.registry import Registry, endpoints
+from podman_agent.registry.client import Registry, endpoints
+from podman_agent.registry.reference import Reference
 
 if TYPE_CHECKING:
     import argparse

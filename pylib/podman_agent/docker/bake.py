@@ -16,7 +16,7 @@ from podman_agent.docker.options import Parsed, Spec, letters, parse, words
 from podman_agent.errors import EngineMissingError
 
 if TYPE_CHECKING:
-    from podman_agent.bakefile import Bake, Target
+    from podman_agent.bake import Bake, Target
     from podman_agent.docker.call import Call
 
 _SPEC = Spec(
@@ -45,7 +45,7 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
         The exit code of the first build that failed, or 0.
     """
     try:
-        from podman_agent.bakefile import default_files, load  # noqa: PLC0415  (needs PyPI packages)
+        from podman_agent.bake import default_files, load  # noqa: PLC0415  (needs PyPI packages)
     except ImportError as error:
         what = f"buildx bake needs {error.name}"
         raise EngineMissingError(what, fix="install the package with its dependencies") from error

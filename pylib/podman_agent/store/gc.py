@@ -14,8 +14,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from podman_agent import ids
 from podman_agent.errors import DataError
+from podman_agent.pod import ids
 from podman_agent.store import layout, locks, sealed
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.settings import LIMIT

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import ids
 from podman_agent.errors import ConfigError, DataError
+from podman_agent.pod import ids
 from podman_agent.store.files import FULL, give, read_json, token, write_json
-from podman_agent.store.words import age_text, size_from, size_text
+from podman_agent.store.units import age_text, size_from, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

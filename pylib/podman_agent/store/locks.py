@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import ids
 from podman_agent.errors import EngineError
+from podman_agent.pod import ids
 from podman_agent.store import layout
 
 if TYPE_CHECKING:

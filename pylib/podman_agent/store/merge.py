@@ -15,8 +15,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from podman_agent import ids
 from podman_agent.errors import DataError
+from podman_agent.pod import ids
 from podman_agent.store.content import Content, Record
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import idmode, ids, trials
 from podman_agent.errors import ConfigError
+from podman_agent.pod import idmode, ids, trials
 from podman_agent.store import layout
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def flavour(
     ``trusted.overlay.*`` and files belong to shifted ids
     (https://docs.kernel.org/filesystems/overlayfs.html#permission-model), so a store written by a
     privileged pod is not the same thing to an unprivileged one. With one id all files are its own, and without
-    any namespace the driver is another. The plan asks the same (`podman_agent.idmode`), after there is a store.
+    any namespace the driver is another. The plan asks the same (`podman_agent.pod.idmode`), after there is a store.
 
     Args:
         proc: The process to tell it of.

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
+from podman_agent.pod.trials import TRIAL
 from podman_agent.store import layout
 from podman_agent.store.content import Content, is_id, label
 from podman_agent.store.layout import remove
-from podman_agent.trials import TRIAL
 
 if TYPE_CHECKING:
     import sqlite3

@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from podman_agent import ids
 from podman_agent.errors import DataError
+from podman_agent.pod import ids
 from podman_agent.store.content import Content, Record, big_data_name, label
 from podman_agent.store.sweep import stamp
 

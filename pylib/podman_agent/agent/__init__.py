@@ -1,0 +1,1 @@
+"""The Jenkins inbound agent as this image starts it."""

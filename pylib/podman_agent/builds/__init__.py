@@ -1,0 +1,1 @@
+"""Several images in one run, and what Jenkins archives of it."""

@@ -1,0 +1,193 @@
+"""Calls podman once: flags, retries, errors and events that all of `Engine` shares."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from podman_agent.engine import events, process
+from podman_agent.engine.redact import Redactor
+from podman_agent.errors import EngineError
+from podman_agent.registry import retry
+from podman_agent.registry.client import endpoints
+from podman_agent.registry.credentials import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from podman_agent.registry.reference import Reference
+
+_FIXES = {
+    "unauthorized": "log in with podman-agent login, or check the pull secret",
+    "denied": "log in with podman-agent login, or check the rights of this login",
+    "the registry speaks plain HTTP": "use --insecure if that is meant to be so",
+    "certificate not trusted": "put its CA below /etc/containers/certs.d, or use --cert-dir",
+    "disk full": "make space with podman-agent gc, or a larger volume",
+}
+
+
+class PodmanCli:
+    """Podman, typed.
+
+    Args:
+        command: What to run as podman; in the agent image `podman` is our wrapper.
+        access: Credentials and certificates for all registries.
+        policy: Retries; from the environment when None.
+        on_event: Gets every event as it happens, from another thread than the caller's.
+        redact: Shared with the caller, so that its secrets are masked too.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = ("podman",),
+        access: Access | None = None,
+        policy: retry.Policy | None = None,
+        on_event: events.Listener | None = None,
+        redact: Redactor | None = None,
+    ) -> None:
+        self.command, self.access = tuple(command), access or Access()
+        self.policy = policy or retry.Policy.from_env()
+        self.redact = redact or Redactor()
+        self._listener = on_event
+        self._version: tuple[int, ...] = ()
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Podman's version, asked once."""
+        if not self._version:
+            found = re.search(r"(\d+)\.(\d+)\.(\d+)", self.call(["--version"], "podman --version"))
+            self._version = tuple(map(int, found.groups())) if found else (0, 0, 0)
+        return self._version
+
+    def call(self, arguments: Sequence[str], what: str) -> str:
+        """Run a podman command that needs no network.
+
+        Args:
+            arguments: Without the program.
+            what: For the error.
+
+        Returns:
+            Its standard output, stripped.
+
+        Raises:
+            EngineError: If it fails.
+        """
+        done = self._run(arguments, what, quiet=True)
+        if done.returncode:
+            raise self._error(done, what)
+        return done.stdout.strip()
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        what: str,
+        *,
+        stdin: bytes | None = None,
+        terminal: bool = False,
+        note: events.Listener | None = None,
+        quiet: bool = False,
+    ) -> process.Finished:
+        listen = None if quiet else self._line(what.partition(" ")[2], note)
+        return process.run(
+            [*self.command, *arguments],
+            stdin=stdin,
+            on_line=listen,
+            terminal=terminal,
+            timeout=self.policy.attempt_timeout,
+        )
+
+    def _checked(
+        self,
+        arguments: Sequence[str],
+        what: str,
+        *,
+        registry: Reference | None = None,
+        stdin: bytes | None = None,
+        terminal: bool = False,
+        note: events.Listener | None = None,
+    ) -> process.Finished:
+        """Run one attempt: a transient failure is raised for `retry.call`, any other for good."""
+        done = self._run(arguments, what, stdin=stdin, terminal=terminal, note=note)
+        self._judge(done, what, registry)
+        return done
+
+    def _judge(self, done: process.Finished, what: str, registry: Reference | None) -> None:
+        if not done.returncode:
+            return
+        error = self._error(done, what)
+        verdict = retry.classify(error.why)
+        if verdict.transient:
+            asked = None
+            if registry and verdict.cause.startswith(("429", "503")):
+                # podman keeps the server's Retry-After to itself
+                *_, (there, _) = endpoints(registry, self.access, self.policy)
+                asked = there.retry_after()
+            raise retry.RetryableError(verdict.cause, retry_after=asked, why=error.why)
+        raise error
+
+    def _error(self, done: process.Finished, what: str) -> EngineError:
+        lines = [text for line in done.stderr.splitlines() if (text := events.plain(line))]
+        lines = [line for line in lines if not line.startswith("podman-agent: ")]  # the shim's, about podman's
+        said = [i for i, line in enumerate(lines) if line.startswith(("Error: ", "time="))]
+        last = " ".join(lines[said[-1] :]) if said else (lines or [f"exit code {done.returncode}"])[-1]
+        if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way
+            last = logged[1].replace('\\"', '"')
+        why = self.redact(last.removeprefix("Error: "))
+        fix = _FIXES.get(retry.classify(why).cause, "")
+        return EngineError(what, why, fix, returncode=done.returncode)
+
+    def _line(self, what: str, note: events.Listener | None = None) -> Callable[[str], None]:
+        def listen(line: str) -> None:
+            event = events.parse(self.redact(line), what)
+            if event.text:
+                if note:
+                    note(event)
+                self._emit(event)
+
+        return listen
+
+    def _emit(self, event: events.Event) -> None:
+        if self._listener:
+            self._listener(event)
+
+    def _tell(self, what: str) -> Callable[[str], None]:
+        def tell(line: str) -> None:
+            retry.log.warning("%s", self.redact(line))
+            self._emit(events.Event("retry", what.partition(" ")[2], self.redact(line)))
+
+        return tell
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[Callable[[], float]]:
+        now = retry.clock().now
+        start = now()
+        yield lambda: round(now() - start, 3)
+
+    def _no_retry(self, since: tuple[int, ...]) -> list[str]:
+        """Switch podman's own retry off where it can be: ours alone counts and waits."""
+        return ["--retry=0"] if self.version >= since else []
+
+    def _pairs(self, flag: str, values: Mapping[str, str], file: Path) -> list[str]:
+        """Hand over NAME=VALUE in a file, because argv can be read by every process of the pod.
+
+        A value with a line break cannot stand in such a file and goes to argv after all.
+        """
+        in_file = {k: v for k, v in values.items() if "\n" not in v}
+        if flag == "--build-arg" and self.version < (4, 6, 0):
+            in_file = {}
+        found = [f"{flag}={k}={v}" for k, v in values.items() if k not in in_file]
+        if in_file:
+            file.touch(mode=0o600)
+            file.write_text("".join(f"{k}={v}\n" for k, v in in_file.items()))
+            found.append(f"{flag}-file={file}")
+        return found
+
+    def _id(self, name: str) -> str:
+        return self.call(["image", "inspect", "--format={{.Id}}", name], f"inspect {name}")
+
+
+def sha(image_id: str) -> str:
+    """Give an id with its algorithm."""
+    return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"

@@ -1,0 +1,1 @@
+"""Error texts of podman in a pod: cause and cure."""

@@ -1,0 +1,1 @@
+"""What every docker, podman and buildah call runs: built-in modules only."""

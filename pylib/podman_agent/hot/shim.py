@@ -1,0 +1,222 @@
+"""The hot path of ``docker …``, ``podman …`` and ``buildah …``: arguments in, arguments out, exec.
+
+Only `posix` and `sys` are imported here, which are built into the interpreter; `os` alone would cost a tenth of its
+start. Everything that is needed once per container start, or for docker's own verbs only, is imported where it is
+called. The environment is the bytes that `posix` keeps.
+
+The plan as the hot path reads it is one file of NUL-separated fields:
+magic, stamp, overrides, claim, watched verbs, conmon for exec, number of programs, name=path …, number of flags,
+flag …, name=value …, "end".
+"""
+
+import posix
+import sys
+
+TYPE_CHECKING = False  # `typing` would cost more than all of this
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+MAGIC = "podman-agent 4"
+PREFIX = b"PODMAN_AGENT_"
+ROOTS_OWN = "/run/podman-agent"
+
+# Verbs that need no store: they work even in a pod where no plan can be made.
+STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
+# Global flags that take their value from the next argument: cmd/podman/root.go (v5.4.2)
+VALUED = frozenset(
+    (
+        *("--cdi-spec-dir", "--cgroup-manager", "--config", "--conmon", "--connection", "--context"),
+        *(
+            "--events-backend",
+            "--host",
+            "--hooks-dir",
+            "--identity",
+            "--imagestore",
+            "--log-level",
+            "--module",
+        ),
+        *("--namespace", "--network-backend", "--network-cmd-path", "--network-config-dir", "--out"),
+        *("--pull-option", "--root", "--runroot", "--runtime", "--runtime-flag", "--ssh", "--storage-driver"),
+        *("--storage-opt", "--tmpdir", "--url", "--volumepath", "-H", "-c", "-l"),
+    )
+)
+REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r", "-c", "-H")
+
+
+class Hot:
+    """What the hot path needs of a plan."""
+
+    __slots__ = ("alive", "environment", "exec_monitor", "flags", "programs", "watched")
+
+    def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
+        self,
+        programs: dict[str, str],
+        flags: list[str],
+        environment: list[tuple[str, str]],
+        alive: str = "",
+        watched: str = "",
+        exec_monitor: str = "",
+    ) -> None:
+        self.programs, self.flags, self.environment = programs, flags, environment
+        self.alive, self.watched, self.exec_monitor = alive, watched, exec_monitor
+
+
+def stamp() -> str:
+    """Name this container start: the boot and the start time of PID 1 in clock ticks (proc_pid_stat(5))."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb", 0) as file:
+            boot = file.read().strip()
+        with open("/proc/1/stat", "rb", 0) as file:
+            started = file.read().rpartition(b")")[2].split()[19]
+    except (OSError, IndexError):
+        return "unknown"
+    return (boot + b" " + started).decode()
+
+
+def overrides() -> str:
+    """The ``PODMAN_AGENT_*`` variables as one text: a plan made under others is not this call's."""
+    found = sorted(k + b"=" + v for k, v in posix.environ.items() if k.startswith(PREFIX))
+    return b"\n".join(found).decode("utf-8", "surrogateescape")
+
+
+def state_directories() -> list[str]:
+    """Where a plan may be, best first: /run for root; what every pod lets its user write, for all."""
+    chosen = posix.environ.get(b"PODMAN_AGENT_STATE_DIR")
+    if chosen:
+        return [chosen.decode("utf-8", "surrogateescape")]
+    uid = posix.geteuid()
+    places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
+    return places if uid else [ROOTS_OWN, *places]
+
+
+def decode(data: bytes) -> Hot | None:
+    """Read the fields of a plan file; None when it is torn, of another version, another start or other overrides."""
+    fields = data.decode("utf-8", "surrogateescape").split("\0")
+    if fields[0] != MAGIC or fields[-1] != "end" or fields[1:3] != [stamp(), overrides()]:
+        return None
+    try:
+        if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
+            posix.close(posix.open(fields[3], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
+        flags_at = 7 + int(fields[6])
+        env_at = flags_at + 1 + int(fields[flags_at])
+    except (ValueError, IndexError, OSError):
+        return None
+    return Hot(
+        {name: path for name, _, path in (f.partition("=") for f in fields[7:flags_at])},
+        fields[flags_at + 1 : env_at],
+        [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
+        fields[3],
+        fields[4],
+        fields[5],
+    )
+
+
+def load() -> Hot | None:
+    """Read the plan of this container start, if there is one; only a file of our own user is trusted."""
+    for directory in state_directories():
+        try:
+            with open(directory + "/hot", "rb", 0) as file:
+                if posix.fstat(file.fileno()).st_uid != posix.geteuid():
+                    continue
+                return decode(file.read())
+        except OSError:
+            continue
+    return None
+
+
+def verb_index(args: list[str]) -> int:
+    """The position of the subcommand: the first argument that is neither a global flag nor one's value."""
+    i = 0
+    while i < len(args) and args[i].startswith("-"):
+        i += 2 if args[i] in VALUED else 1
+    return min(i, len(args))
+
+
+def is_remote(flags: list[str]) -> bool:
+    """Whether podman will speak to a service elsewhere, where local flags are errors (`cmd/podman/root.go`)."""
+    if b"CONTAINER_HOST" in posix.environ or b"CONTAINER_CONNECTION" in posix.environ:
+        return True
+    return any(
+        flag.partition("=")[0] in REMOTE_FLAGS or (flag[:2] in ("-c", "-H") and flag[1] != "-") for flag in flags
+    )
+
+
+def _restore_locale() -> None:
+    # Python coerces the C locale and tells its children so (PEP 538); podman's environment is the caller's
+    if posix.environ.get(b"LC_CTYPE") == b"C.UTF-8":
+        with open("/proc/self/environ", "rb", 0) as file:
+            if b"\0LC_CTYPE=" not in b"\0" + file.read():
+                del posix.environ[b"LC_CTYPE"]
+
+
+def _first_call(verb: str) -> Hot:
+    from podman_agent.errors import PodmanAgentError
+    from podman_agent.prepare import state
+
+    try:
+        return state.ensure()
+    except PodmanAgentError as error:
+        if verb in STORELESS and error.exit_code != 127:
+            return Hot(state.programs(), [], [])
+        sys.stderr.write(f"podman-agent: {error}\n")
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not be what breaks a build
+        sys.stderr.write(f"podman-agent: no plan could be made ({error!r}); podman runs with its own defaults\n")
+        return Hot(state.programs(), [], [])
+
+
+def main() -> "NoReturn":
+    """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
+    name = sys.argv[0].rpartition("/")[2]
+    args = sys.argv[1:]
+    if name == "docker-compose":
+        name, args = "docker", ["compose", *args]
+    at = verb_index(args)
+    verb = args[at] if at < len(args) else (args[0] if args else "")
+    if b"_PODMAN_PAUSE" in posix.environ:
+        # rootless podman starts its pause process by argv[0], already in its namespace: pkg/rootless/rootless_linux.c
+        from podman_agent.prepare import state
+
+        hot = Hot(state.programs(), [], [])
+    else:
+        hot = load() or _first_call(verb)
+    _restore_locale()
+    for key, value in hot.environment:
+        posix.environ.setdefault(key.encode(), value.encode("utf-8", "surrogateescape"))
+    program = hot.programs.get("podman" if name == "docker" else name, "")
+    if not program:
+        sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
+        sys.exit(127)
+    if verb in hot.watched.split():
+        from podman_agent.hot import watch
+
+        watch.split(verb)
+    if name not in ("docker", "podman"):
+        posix.execve(program, [name, *args], posix.environ)
+    flags = hot.flags
+    if hot.exec_monitor and (verb == "exec" or args[at : at + 2] == ["container", "exec"]):
+        flags = [*flags, "--conmon=" + hot.exec_monitor]
+    if name == "docker" and not is_remote([]):
+        _docker(program, flags, args)
+    if is_remote(args[:at]):
+        flags = []
+    posix.execve(program, ["podman", *flags, *args], posix.environ)
+
+
+def _docker(program: str, flags: list[str], args: list[str]) -> None:
+    """Give what docker and podman understand differently to its translator; returns when there is no difference."""
+    from podman_agent.docker.direct import is_direct
+
+    if is_direct(args, posix.environ):
+        return
+    import os
+
+    from podman_agent.docker.call import Call
+    from podman_agent.docker.dispatch import dispatch
+
+    environment = {os.fsdecode(name): os.fsdecode(value) for name, value in posix.environ.items()}
+    sys.exit(dispatch(Call(program, flags, environment, args)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,0 @@
-"""The well-known error texts: each with what it means in a pod, and what to change."""
-
-from __future__ import annotations
-
-from podman_agent.known import clients, pods, stores
-
-RULES = (*stores.RULES, *pods.RULES, *clients.RULES)

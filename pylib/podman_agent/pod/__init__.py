@@ -1,0 +1,1 @@
+"""What this pod is: reads and trials, no decision."""

@@ -1,0 +1,250 @@
+"""What is worth another attempt and what is not, once, for podman's messages and for HTTP.
+
+Podman's own retry (https://docs.podman.io/en/latest/markdown/podman-push.1.html#retry-attempts) is
+switched off wherever this module is in charge, so that the two do not multiply. It would not do
+alone: it gives up on 500, on 429 during an upload, on `unexpected EOF` and, before 5.5, on 502-504.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import tenacity
+
+from podman_agent.errors import ConfigError, PodmanAgentError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+log = logging.getLogger("podman_agent.registry.retry")
+T = TypeVar("T")
+
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP answers that say "later" (https://www.rfc-editor.org/rfc/rfc9110#section-15,
+https://www.rfc-editor.org/rfc/rfc8470#section-5.2 and https://www.rfc-editor.org/rfc/rfc6585)."""
+
+# The words are Go's and containers/image's; first match wins, so what is never retried stands first.
+_NEVER = (
+    (r"exit status \d+|exit code \d+|while running runtime", "the build's own command failed"),
+    (r"unauthorized|authentication required|invalid username/password|\b401\b", "unauthorized"),
+    (r"\bdenied\b|\bforbidden\b|\b403\b", "denied"),
+    (r"manifest unknown|name unknown|image not known|no such image|\b404\b", "not found"),
+    (r"name invalid|invalid reference|must be lowercase|[Ii]nvalid image name", "name invalid"),
+    (r"server gave HTTP response to HTTPS client", "the registry speaks plain HTTP"),
+    (r"x509: |certificate signed by unknown|certificate is not valid", "certificate not trusted"),
+    (r"no space left on device", "disk full"),
+    (r"no such host", "unknown host"),
+)
+_TRANSIENT = (
+    (r"toomanyrequests|too many requests|\b429\b", "429 Too Many Requests"),
+    (r"\b(408|425|500|502|503|504)\b(?: [A-Z][a-z]+(?: [A-Z][a-z]+)*)?", ""),
+    (r"(?i)(internal server error|bad gateway|service unavailable|gateway time-?out)", ""),
+    (r"unexpected EOF", "unexpected EOF"),
+    (r"TLS handshake (timeout|EOF)|tls: .*EOF|remote error: tls: internal error", "TLS handshake"),
+    (r"connection (refused|reset by peer|timed out)|no route to host", ""),
+    (r"i/o timeout|Client\.Timeout|deadline exceeded|timed? ?out|server misbehaving", "timeout"),
+    (r"(?:: |\b)EOF\b|use of closed network connection|broken pipe|server closed|GOAWAY", "connection lost"),
+    (r"network is unreachable|Connection aborted|RemoteDisconnected", "connection lost"),
+    (r"digest (?:invalid|did not match)|provided digest did not match", "corrupted on the way"),
+    (r"blob upload (?:unknown|invalid)|blob unknown", "the registry lost the upload"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to try again, and the cause in a few words."""
+
+    transient: bool
+    cause: str
+
+
+def classify(message: str) -> Verdict:
+    """Judge podman's error line.
+
+    Args:
+        message: The text after `Error:`; a build's output does not belong here, only its error.
+
+    Returns:
+        Transient or not; an unknown message is not.
+    """
+    # A digest may contain 429 and a port may be 500: neither says anything.
+    text = re.sub(r"[0-9a-f]{12,}|(?<=:)\d{2,5}(?=[/:\s\"'])|:\d+->", "", message)
+    for patterns, transient in ((_NEVER, False), (_TRANSIENT, True)):
+        for pattern, label in patterns:
+            if match := re.search(pattern, text):
+                return Verdict(transient, label or match.group())
+    return Verdict(transient=False, cause=message)
+
+
+class RetryableError(Exception):
+    """An attempt failed in a way that may pass.
+
+    Args:
+        cause: A few words for the log line.
+        retry_after: Seconds the server asked to wait, if it did.
+        why: The longer text for the final error; the cause when empty.
+    """
+
+    def __init__(self, cause: str, *, retry_after: float | None = None, why: str = "") -> None:
+        super().__init__(cause)
+        self.cause, self.retry_after, self.why = cause, retry_after, why or cause
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How often and how long.
+
+    Attributes:
+        attempts: Tries in all, at least 1.
+        first_wait: Upper bound of the first wait, in seconds; it doubles each time, and a random
+            part of it is waited ("full jitter",
+            https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+        max_wait: Upper bound of any wait, in seconds; 0 waits never.
+        deadline: No attempt starts later than this many seconds after the first.
+        attempt_timeout: Seconds one attempt may take before it is ended and counts as failed.
+    """
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    max_wait: float = 60.0
+    deadline: float = 600.0
+    attempt_timeout: float = 1800.0
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Policy:
+        """Read `PODMAN_AGENT_RETRY_ATTEMPTS`, `_MAX_WAIT`, `_DEADLINE` and `_TIMEOUT`.
+
+        Raises:
+            ConfigError: If one of them is no number, or attempts is below 1.
+        """
+        env = os.environ if env is None else env
+        policy = cls()
+        for variable, name in _VARIABLES.items():
+            if text := env.get(variable):
+                try:
+                    policy = replace(policy, **{name: type(getattr(policy, name))(text)})
+                except ValueError as error:
+                    what = f"{variable}={text} is not a number"
+                    raise ConfigError(what) from error
+        if policy.attempts < 1:
+            what = "PODMAN_AGENT_RETRY_ATTEMPTS must be at least 1"
+            raise ConfigError(what)
+        return policy
+
+
+_VARIABLES = {
+    "PODMAN_AGENT_RETRY_ATTEMPTS": "attempts",
+    "PODMAN_AGENT_RETRY_MAX_WAIT": "max_wait",
+    "PODMAN_AGENT_RETRY_DEADLINE": "deadline",
+    "PODMAN_AGENT_RETRY_TIMEOUT": "attempt_timeout",
+}
+
+
+@dataclass
+class Clock:
+    """The time source and the only place that sleeps."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+_clock = Clock()
+
+
+def clock() -> Clock:
+    """Give the clock in force, for other waiting loops (`registry.Registry.wait`)."""
+    return _clock
+
+
+@contextlib.contextmanager
+def testing() -> Iterator[list[float]]:
+    """Replace the clock by one that jumps: nothing sleeps inside the `with` block.
+
+    Yields:
+        The waits that would have been slept, in seconds, as they come.
+    """
+    global _clock  # noqa: PLW0603 - one switch for the whole process is the point
+    waits: list[float] = []
+    saved = _clock
+    _clock = Clock(now=lambda: sum(waits), sleep=waits.append)
+    try:
+        yield waits
+    finally:
+        _clock = saved
+
+
+def call(
+    attempt: Callable[[], T],
+    what: str,
+    policy: Policy | None = None,
+    on_retry: Callable[[str], None] | None = None,
+) -> tuple[T, int]:
+    """Call until it works, retrying `RetryableError` only.
+
+    Args:
+        attempt: Does the work once.
+        what: What it does, for the log and the error: ``push example.com/x:1``.
+        policy: `Policy.from_env()` when None.
+        on_retry: Gets each log line; by default it goes to the logger `podman_agent.registry.retry`.
+
+    Returns:
+        The result and the number of attempts it took.
+
+    Raises:
+        TransientError: When attempts or time are used up; the cause of the last attempt is in it.
+    """
+    policy = policy or Policy.from_env()
+    ticking = clock()
+    start = ticking.now()
+    report = on_retry or log.warning
+
+    def enough(state: tenacity.RetryCallState) -> bool:
+        late = ticking.now() - start + state.upcoming_sleep > policy.deadline
+        return late or state.attempt_number >= policy.attempts
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        asked = getattr(_failure(state), "retry_after", None)
+        jitter = tenacity.wait_random_exponential(policy.first_wait, policy.max_wait)(state)
+        # A server's word counts over our jitter but never past the bound the caller set.
+        return min(policy.max_wait, max(asked or 0.0, jitter))
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        report(
+            f"{what}: attempt {state.attempt_number} of {policy.attempts} failed: "
+            f"{_failure(state)}; next in {state.upcoming_sleep:.1f} s"
+        )
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(RetryableError),
+        stop=enough,
+        wait=wait,
+        sleep=ticking.sleep,
+        before_sleep=tell,
+        reraise=True,
+    )
+    try:
+        result = retrying(attempt)
+    except RetryableError as error:
+        count = int(retrying.statistics["attempt_number"])
+        tries = f"{count} attempt" + ("s" if count > 1 else "")
+        failed = f"{what} failed after {tries} in {ticking.now() - start:.0f} s"
+        raise TransientError(failed, error.why) from error
+    return result, int(retrying.statistics["attempt_number"])
+
+
+def _failure(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def raise_for(message: str, otherwise: PodmanAgentError, retry_after: float | None = None) -> None:
+    """Raise `RetryableError` if the message is transient, else `otherwise`."""
+    verdict = classify(message)
+    if verdict.transient:
+        raise RetryableError(verdict.cause, retry_after=retry_after, why=message)
+    raise otherwise
