@@ -14,6 +14,9 @@
  *   push           false to build only
  *   credentialsId  user name and password of the registry; the login lasts as long as this step
  *
+ * Written for Jenkins' CPS transformation: no closure over a collection, no `as boolean` (null there for null), and
+ * nothing held over a step that cannot be serialized.
+ *
  * Gives a map: image (name with the first tag) and digest (of what was pushed; null when nothing was).
  */
 def call(Map settings) {
@@ -25,7 +28,10 @@ def call(Map settings) {
     if (!settings.image) {
         error('podmanBuild: image is missing')
     }
-    def names = (settings.tags ?: ['latest']).collect { tag -> "${settings.image}:${tag}".toString() }
+    def names = []
+    for (tag in (settings.tags ?: ['latest'])) {
+        names << "${settings.image}:${tag}".toString()
+    }
     if (!settings.credentialsId) {
         return build(settings, names)
     }
@@ -57,7 +63,7 @@ private void login(String image) {
 }
 
 private Map build(Map settings, List names) {
-    def several = settings.platforms as boolean
+    def several = settings.platforms ? true : false
     def words = ['podman', 'build']
     if (several) {
         words += ['--platform', settings.platforms.join(','), '--manifest', names[0]]
@@ -72,8 +78,8 @@ private Map build(Map settings, List names) {
     if (settings.target) {
         words += ['--target', settings.target]
     }
-    for (entry in (settings.buildArgs ?: [:]).entrySet()) {
-        words += ['--build-arg', "${entry.key}=${entry.value}"]
+    for (name in (settings.buildArgs ?: [:]).keySet()) {
+        words += ['--build-arg', "${name}=${settings.buildArgs[name]}"]
     }
     if (settings.cache) {
         words += ['--layers', '--cache-from', settings.cache, '--cache-to', settings.cache]
@@ -84,8 +90,8 @@ private Map build(Map settings, List names) {
         return [image: names[0], digest: null]
     }
     def digest = null
-    for (name in names) {
-        digest = push(several ? names[0] : name, name, several)
+    for (int i = 0; i < names.size(); i++) {
+        digest = push(several ? names[0] : names[i], names[i], several)
     }
     return [image: names[0], digest: digest]
 }
@@ -98,7 +104,11 @@ private String push(String local, String name, boolean several) {
 }
 
 private String line(List words) {
-    return words.collect { word -> quote(word.toString()) }.join(' ')
+    def quoted = []
+    for (word in words) {
+        quoted << quote(word.toString())
+    }
+    return quoted.join(' ')
 }
 
 private String quote(String word) {

@@ -16,10 +16,10 @@ def call(Map settings = [:], Closure body) {
     if (unknown) {
         error("withPodmanAgent: unknown ${unknown.join(', ')}; there are ${known.join(', ')}")
     }
-    for (entry in settings.entrySet()) {
+    for (name in settings.keySet()) {
         // What follows becomes YAML: a value may not be more than one.
-        if (!(entry.value.toString() ==~ /[A-Za-z0-9][A-Za-z0-9._:\/@-]*/)) {
-            error("withPodmanAgent: ${entry.key} '${entry.value}' holds what a pod template cannot")
+        if (!(settings[name].toString() ==~ /[A-Za-z0-9][A-Za-z0-9._:\/@-]*/)) {
+            error("withPodmanAgent: ${name} '${settings[name]}' holds what a pod template cannot")
         }
     }
     podTemplate(inheritFrom: "podman-agent-${settings.trust ?: 'unprivileged'}", yamlMergeStrategy: merge(),
@@ -32,9 +32,14 @@ def call(Map settings = [:], Closure body) {
     }
 }
 
-/** The fields that differ from the template; the kubernetes plugin merges containers by name. */
+/**
+ * The fields that differ from the template; the kubernetes plugin merges containers by name.
+ *
+ * `args` stands here again: before plugin 4203 the merge drops the template's when the overlay has none, and the
+ * container ends at once.
+ */
 private String overlay(Map settings) {
-    def text = 'spec:\n  containers:\n    - name: podman\n'
+    def text = 'spec:\n  containers:\n    - name: podman\n      args: [cat]\n'
     if (settings.image) {
         text += "      image: ${settings.image}\n"
     }

@@ -88,7 +88,7 @@ def groovy(tmp_path_factory):
         path.write_text(json.dumps(standard | configuration))
         jar = host.NEEDS["groovy"].probe
         return subprocess.run(
-            ["java", "-cp", jar, "groovy.ui.GroovyMain", str(HERE / "groovy/run.groovy"), str(path)],
+            ["java", "-cp", f"{jar}:{HERE / 'groovy'}", "groovy.ui.GroovyMain", str(HERE / "groovy/run.groovy"), str(path)],
             env=outer.ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 

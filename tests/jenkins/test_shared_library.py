@@ -122,7 +122,7 @@ def test_with_podman_agent_inherits_a_template_and_runs_the_body_in_its_containe
     done, _ = call("withPodmanAgent { echo 'body' }")
     asked = agent(told, done)
     assert asked["inheritFrom"] == "podman-agent-unprivileged"
-    assert yaml.safe_load(asked["yaml"]) == {"spec": {"containers": [{"name": "podman"}]}}
+    assert yaml.safe_load(asked["yaml"]) == {"spec": {"containers": [{"name": "podman", "args": ["cat"]}]}}
     assert "body" in done.stdout
 
 
@@ -134,6 +134,7 @@ def test_with_podman_agent_overlays_what_was_asked_for(call, told):
     [container] = yaml.safe_load(agent(told, done)["yaml"])["spec"]["containers"]
     assert container == {
         "name": "podman",
+        "args": ["cat"],
         "image": "r.example:5000/agent@sha256:ab",
         "env": [{"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"}],
         "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi"}},
@@ -145,3 +146,25 @@ def test_with_podman_agent_refuses_what_would_be_more_than_a_value(call, setting
     done, _ = call(f"withPodmanAgent({settings}) {{ echo 'body' }}")
     assert done.returncode == 1
     assert "body" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("held", "after"),
+    [
+        ("def held = ('a1' =~ /a(.)/)", "NotSerializableException: java.util.regex.Matcher"),
+        (
+            "def held = [a: 1].entrySet().iterator()",
+            "NotSerializableException: java.util.LinkedHashMap$LinkedEntryIterator",
+        ),
+        ("def held = [1] as LinkedList", "none"),
+    ],
+)
+def test_the_runner_writes_local_variables_down_between_steps_as_jenkins_does(call, held, after):
+    """The net under the tests above: it catches what Jenkins' own transformation was seen to refuse."""
+    done, _ = call(f"{held}\necho 'a step'\necho \"none ${{held.getClass()}}\"")
+    assert after in done.stdout + done.stderr
+
+
+def test_the_runner_casts_null_as_jenkins_does(call):
+    done, _ = call('def several = [:].platforms as boolean\necho "several is ${several}"')
+    assert "several is null" in done.stdout

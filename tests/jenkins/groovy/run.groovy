@@ -361,8 +361,9 @@ class Image {
 
 def configuration = new JsonSlurper().parse(new File(args[0]))
 Jenkinsfile.configuration = configuration
-def shell = new GroovyShell(this.class.classLoader, new Binding(),
-    new CompilerConfiguration(scriptBaseClass: 'Jenkinsfile'))
+def compiler = new CompilerConfiguration(scriptBaseClass: 'Jenkinsfile')
+compiler.addCompilationCustomizers(new Cps())
+def shell = new GroovyShell(this.class.classLoader, new Binding(), compiler)
 if (configuration.library) {
     new File(configuration.library).eachFileMatch(~/.*\.groovy/) {
         Jenkinsfile.library[it.name - '.groovy'] = shell.parse(it)
