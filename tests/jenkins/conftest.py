@@ -86,9 +86,9 @@ def groovy(tmp_path_factory):
         }  # fmt: skip
         path = tmp_path_factory.mktemp("groovy") / "configuration.json"
         path.write_text(json.dumps(standard | configuration))
-        jar = host.NEEDS["groovy"].probe
+        classes = f"{host.NEEDS['groovy'].probe}:{HERE / 'groovy'}"
         return subprocess.run(
-            ["java", "-cp", f"{jar}:{HERE / 'groovy'}", "groovy.ui.GroovyMain", str(HERE / "groovy/run.groovy"), str(path)],
+            ["java", "-cp", classes, "groovy.ui.GroovyMain", str(HERE / "groovy/run.groovy"), str(path)],
             env=outer.ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 

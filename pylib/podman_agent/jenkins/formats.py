@@ -15,6 +15,8 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 CLOUD_NAME = "kubernetes"
 JENKINS_URL = "http://jenkins:8080/"
 CONTAINER_CAP = "20"
+# What the shipped files were run on; anything older is untried.
+RUN_ON = "Run on Jenkins 2.439 with kubernetes 4174, docker-workflow 572, pipeline-model-definition 2.2168"
 
 
 def to_yaml(objects: list[dict[str, Any]], comments: dict[str, str] | None = None) -> str:
@@ -49,7 +51,7 @@ def to_jcasc(templates: dict[str, str]) -> str:
     }
     return to_yaml(
         [{"jenkins": {"clouds": [{"kubernetes": cloud}]}}],
-        {"webSocket": "Agents connect through the HTTP port: no TCP port to open."},
+        {"clouds": RUN_ON, "webSocket": "Agents connect through the HTTP port: no TCP port to open."},
     )
 
 
