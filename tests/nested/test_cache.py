@@ -18,7 +18,7 @@ sys.path.append(str(SOAK))
 import agents  # noqa: E402
 import kill  # noqa: E402
 import together  # noqa: E402
-from podman_agent.store import gc, layout  # noqa: E402
+from podman_agent.store import gc, layout, removal  # noqa: E402
 from podman_agent.store.content import image_names  # noqa: E402
 from podman_agent.store.layout import HOME, Store  # noqa: E402
 from podman_agent.store.locks import locked  # noqa: E402
@@ -115,7 +115,7 @@ def test_a_warm_image_is_built_on_by_a_new_key_without_a_pull(volume: Path, addr
     text = shell(volume, address, build, PODMAN_AGENT_CACHE_KEY="team")
     assert "2 images by hard links" in text
     store = Store(volume / HOME / "team/0")
-    layout.remove(volume / HOME / "team/sealed")
+    removal.remove(volume / HOME / "team/sealed")
     assert verify(store.graphroot).damage == []
     assert f"{address}/soak/base:1" in image_names(store.graphroot)
 

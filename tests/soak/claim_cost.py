@@ -20,7 +20,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "pylib")]
 
-from podman_agent.store import layout  # noqa: E402
+from podman_agent.store import removal  # noqa: E402
 from store.conftest import Volume, end  # noqa: E402
 from store.fabricate import Fabric  # noqa: E402
 
@@ -44,7 +44,7 @@ def once(code: str, volume: Path) -> tuple[float, float]:
 
 def stock(graphroot: Path, layers: int, *, killed: bool) -> None:
     """A store of chains of ten layers, each an image; with five dead containers and an orphan if killed."""
-    layout.remove(graphroot)
+    removal.remove(graphroot)
     fabric = Fabric(graphroot)
     for chain in range(layers // 10):
         below: list[str] = []

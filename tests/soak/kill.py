@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import agents
-from podman_agent.store import gc, layout
+from podman_agent.store import gc, layout, removal
 from podman_agent.store.content import Content
 from podman_agent.store.locks import locked
 from podman_agent.store.verify import verify
@@ -168,7 +168,7 @@ def keep_only_base(volume: Path) -> None:
                 names = {i: r.get("names") or [] for i, r in content.images.items()}
                 drop = [i for i, n in names.items() if not any("soak/base" in x for x in n)]
                 gc.drop_images(store, content, drop)
-        store.empty_trash()
+        removal.empty_trash(store)
 
 
 def main() -> int:
@@ -188,7 +188,7 @@ def main() -> int:
     name = "-".join(part for part in (args.mode, args.shape, "full" if args.full else "") if part)
     volume, twin = args.work / f"volume-{name}", args.work / f"twin-{name}"
     for path in (volume, twin):
-        layout.remove(path)
+        removal.remove(path)
         path.mkdir()
         path.chmod(0o777)
     filler: dict[str, Callable[[], None]] = {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import agents
-from podman_agent.store import layout
+from podman_agent.store import removal
 
 MODES = ("claim", "plain", "private")
 
@@ -60,7 +60,7 @@ def together(work: Path, address: str, mode: str, count: int, rounds: int, *, fi
 
     if not first:
         for leftover in work.glob("private-*") if mode == "private" else (work / f"together-{mode}",):
-            layout.remove(leftover)
+            removal.remove(leftover)
     started = time.monotonic()
     threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
     for thread in threads:

@@ -75,6 +75,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Any]:
     """Set the time that claims and collections see."""
 
     def at(moment: float) -> None:
-        monkeypatch.setattr("podman_agent.store.layout.now", lambda: moment)
+        monkeypatch.setattr("podman_agent.store.clock.now", lambda: moment)
 
     return at

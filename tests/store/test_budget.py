@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import ConfigError
-from podman_agent.store import layout
+from podman_agent.store import removal
 from podman_agent.store.budget import recorded
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import HOME, Store
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def three_images(root: Path) -> None:
-    layout.remove(root)
+    removal.remove(root)
     fabric = Fabric(root)
     for number in range(3):
         layer = fabric.layer({f"f{number}": bytes(100_000)})
@@ -55,7 +55,7 @@ def test_a_claim_over_budget_drops_the_oldest_images(volume: Volume) -> None:
 def test_free_stores_go_first_and_stores_in_use_never(volume: Volume) -> None:
     claims = [volume.pod(name) for name in "abc"]
     for ours in claims:
-        layout.remove(ours.graphroot)
+        removal.remove(ours.graphroot)
         fabric = Fabric(ours.graphroot)
         fabric.image("localhost/own:1", [fabric.layer({ours.store: bytes(100_000)})])
         fabric.save()
@@ -107,7 +107,7 @@ def test_an_image_that_a_store_in_use_has_too_stays(volume: Volume) -> None:
     for n in range(3):
         fabric.image(f"localhost/i:{n}", [fabric.layer({f"f{n}": bytes(100_000)})])
     fabric.save()
-    layout.remove(second.graphroot)
+    removal.remove(second.graphroot)
     fabric.root.rename(second.graphroot)
     again = volume.pod("c", PODMAN_AGENT_CACHE_BUDGET="350k")
     assert again.graphroot == second.graphroot

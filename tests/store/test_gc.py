@@ -12,7 +12,8 @@ import pytest
 from podman_agent import cli
 from podman_agent.commands.gc import parse_age, parse_size
 from podman_agent.errors import UsageError
-from podman_agent.store import gc, layout, sealed
+from podman_agent.store import gc, layout, removal, sealed
+from podman_agent.store.clock import now
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import HOME, State, Store
 from podman_agent.store.verify import verify
@@ -30,7 +31,7 @@ DAY = 86400.0
 
 def stocked(volume: Volume, name: str) -> tuple[Claim, Fabric]:
     ours = volume.pod(name)
-    layout.remove(ours.graphroot)
+    removal.remove(ours.graphroot)
     return ours, small(ours.graphroot)
 
 
@@ -61,7 +62,7 @@ def test_orphans_are_freed_and_reported(volume: Volume) -> None:
 def test_a_store_unused_for_too_long_goes(volume: Volume, clock: Callable[[float], None]) -> None:
     ours, _ = stocked(volume, "a")
     volume.kill(ours)
-    clock(layout.now() + 15 * DAY)
+    clock(now() + 15 * DAY)
     [outcome] = gc.collect(volume.root, gc.Policy(age=14 * DAY))
     assert outcome.done == ["store removed, unused for 15d"]
     assert not exists(volume, ours.store)
@@ -85,11 +86,11 @@ def test_pods_that_may_have_more_stores_keep_them_whatever_a_collector_was_told(
 
 
 def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, clock: Callable[[float], None]) -> None:
-    clock(1000.0 + layout.now())
+    clock(1000.0 + now())
     old, _ = stocked(volume, "a")
-    clock(2000.0 + layout.now())
+    clock(2000.0 + now())
     new = volume.pod("b")
-    layout.remove(new.graphroot)
+    removal.remove(new.graphroot)
     small(new.graphroot)
     both = gc.usage([volume.root / HOME])
     for ours in (old, new):
@@ -133,7 +134,7 @@ def test_a_store_named_by_a_pod_goes_only_after_long_silence(volume: Volume, clo
     volume.kill(ours)
     [outcome] = gc.collect(volume.root, gc.Policy(age=0))
     assert "not old enough" in outcome.skipped
-    clock(layout.now() + 3 * DAY)
+    clock(now() + 3 * DAY)
     gc.collect(volume.root, gc.Policy(age=0))
     assert not exists(volume, ours.store)
 
@@ -252,7 +253,7 @@ def test_a_store_that_another_collector_removes_meanwhile_stops_nothing(
     for ours in (gone, kept):
         volume.kill(ours)
     listed = layout.stores(volume.root / HOME / "default")
-    layout.remove(volume.root / HOME / gone.store)
+    removal.remove(volume.root / HOME / gone.store)
     monkeypatch.setattr(layout, "stores", lambda _: listed)
     outcomes = gc.collect(volume.root, gc.Policy())
     assert [o.skipped or o.done for o in outcomes] == ["removed meanwhile", ["removed 1 orphan directory"]]
@@ -278,14 +279,14 @@ def test_a_store_that_cannot_be_written_does_not_keep_the_others_from_being_coll
     for ours, fabric in claims:
         (fabric.root / "overlay" / ("ab" * 32)).mkdir()
         volume.kill(ours)
-    discard = Store.discard
+    discard = removal.discard
 
     def full(store: Store, *paths: Path) -> None:
         if store.path.name == "0":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(store.trash))
         discard(store, *paths)
 
-    monkeypatch.setattr(Store, "discard", full)
+    monkeypatch.setattr(removal, "discard", full)
     code, out, err = command(capsys, "gc", "--volume", str(volume.root))
     assert (code, "default/0" in err, "No space left" in err) == (73, True, True)
     assert "default/1: removed 1 orphan directory" in out
@@ -362,6 +363,6 @@ def test_leftovers_of_trials_and_adoptions_go_when_they_are_old(volume: Volume, 
     (directory / ".adopt-1").mkdir()
     gc.collect(volume.root, gc.Policy())
     assert (directory / ".lock-trial-1").exists()
-    clock(layout.now() + 2 * 3600)
+    clock(now() + 2 * 3600)
     gc.collect(volume.root, gc.Policy())
     assert not list(directory.glob(".lock-trial-*")) + list(directory.glob(".adopt-*"))

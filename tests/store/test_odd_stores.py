@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import ConfigError, DataError
-from podman_agent.store import claims, layout, locks
+from podman_agent.store import claims, layout, locks, record, removal
+from podman_agent.store.clock import boot_id, now
 from podman_agent.store.content import Content, image_names
 from podman_agent.store.layout import HOME, State, Store
 from podman_agent.store.sweep import sweep
@@ -135,7 +136,7 @@ def test_a_collection_before_the_first_claim_after_a_crash_finds_what_it_tore(tm
 def test_a_lower_that_a_crash_emptied_costs_the_image(tmp_path: Path) -> None:
     store = Store(tmp_path / "0")
     fabric = small(store.graphroot)
-    store.save(State(flavour="root", boot=layout.boot_id()))
+    store.save(State(flavour="root", boot=boot_id()))
     (fabric.root / "overlay" / fabric.layers[1]["id"] / "lower").write_bytes(b"")
     assert not sweep(store, now=1795426370.0)
     store.save(State(flavour="root", boot="an earlier one"))
@@ -147,7 +148,7 @@ def test_what_root_collects_stays_its_owners(tmp_path: Path) -> None:
     fabric = small(store.graphroot)
     fabric.container(fabric.images[0]["id"], fabric.layers[0]["id"])
     fabric.save()
-    store.save(State(flavour="single-1000", boot=layout.boot_id()))
+    store.save(State(flavour="single-1000", boot=boot_id()))
     for path in (store.path, *store.path.rglob("*")):
         os.chown(path, 1000, 1001, follow_symlinks=False)
     (fabric.root / "overlay-layers/layers.json").chmod(0o640)
@@ -173,7 +174,7 @@ def test_a_file_that_cannot_be_given_to_its_owner_is_left_as_it_is(
 
     monkeypatch.setattr(os, "fchown", refused)
     with pytest.raises(PermissionError):
-        layout.write_json(path, [1])
+        record.write_json(path, [1])
     assert [p.name for p in tmp_path.iterdir()] == ["layers.json"]
     assert path.read_text() == "[]"
 
@@ -193,7 +194,7 @@ def test_a_planted_link_does_not_lead_the_repair_into_another_key(volume: Volume
     (store.path / link).symlink_to(target if target.exists() else of(volume, theirs).path)
     with locks.locked(store.lock) as free:
         assert free
-        sweep(store, now=layout.now(), unreferenced_age=0)
+        sweep(store, now=now(), unreferenced_age=0)
     assert volume.pod("c").store == bad.store
     assert not (store.path / link).is_symlink()
     assert sorted(p for p in of(volume, theirs).path.rglob("*")) == before
@@ -269,8 +270,8 @@ def test_leftovers_of_trials_and_adoptions_are_found_once_they_are_old(volume: V
     directory = layout.key_directory(volume.root, "default")
     for name in (".lock-trial-1", ".adopt-1", ".trash-1", "0"):
         (directory / name).mkdir()
-    assert [p.name for p in layout.leftovers(directory, layout.now() - 3600)] == [".trash-1"]
-    found = sorted(p.name for p in layout.leftovers(directory, layout.now() + 1))
+    assert [p.name for p in removal.leftovers(directory, now() - 3600)] == [".trash-1"]
+    found = sorted(p.name for p in removal.leftovers(directory, now() + 1))
     assert found == [".adopt-1", ".lock-trial-1", ".trash-1"]
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent.store import removal
 from podman_agent.store.content import Content
 from podman_agent.store.layout import State, Store
 from podman_agent.store.sweep import sweep
@@ -152,7 +153,7 @@ def test_a_kill_in_the_midst_of_the_sweep_is_mended_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "discard", killed)
+        patch.setattr(removal, "discard", killed)
         with pytest.raises(KeyboardInterrupt):
             sweep(store, now=NOW)
     sweep(store, now=NOW)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.agent import drain, inbound
 from podman_agent.errors import ConfigError, PodmanAgentError
+from podman_agent.files import replace
 from podman_agent.prepare import state
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _agent(wanted: inbound.Inbound, directory: Path) -> list[str]:
         secret_file = wanted.secret[1:]
     elif wanted.secret:
         secret_file = str(directory / "secret")
-        state.write(Path(secret_file), wanted.secret, mode=0o600)
+        replace(secret_file, wanted.secret, mode=0o600)
     return inbound.java_command(wanted, str(jar), secret_file)
 
 

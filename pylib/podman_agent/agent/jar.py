@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from podman_agent.errors import MismatchError, UnavailableError, VolumeError
-from podman_agent.prepare import state
+from podman_agent.files import replace
 from podman_agent.registry import retry
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ def _attempt(session: requests.Session, source: str, directory: Path, verify: st
         raise MismatchError(error.what, error.why, "does a proxy or login page stand before the controller?") from error
     digest = hashlib.sha256(answer.content).hexdigest()
     try:
-        state.write(jar, answer.content)
-        state.write(note, json.dumps({"etag": answer.headers.get("ETag", ""), "sha256": digest}))
+        directory.mkdir(parents=True, exist_ok=True)
+        replace(jar, answer.content)
+        replace(note, json.dumps({"etag": answer.headers.get("ETag", ""), "sha256": digest}))
     except OSError as error:
         what = f"cannot keep agent.jar in {directory}"
         raise VolumeError(what, error.strerror or "", "make JENKINS_AGENT_WORKDIR writable for this user") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from podman_agent.errors import VolumeError
-from podman_agent.prepare import state
+from podman_agent.files import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,8 @@ def write(path: Path, text: str) -> None:
         VolumeError: If it cannot be written.
     """
     try:
-        state.write(path, text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, text)
     except OSError as error:
         what = f"cannot write {path}"
         raise VolumeError(what, error.strerror or "") from error

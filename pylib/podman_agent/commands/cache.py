@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
 from podman_agent.prepare import state
-from podman_agent.store import gc, layout, locks, sealed
-from podman_agent.store.claims import space
+from podman_agent.store import clock, gc, layout, locks, record, sealed, units
 from podman_agent.store.content import Content
+from podman_agent.store.space import space
 from podman_agent.store.verify import verify
 from podman_agent.store.warm import warm
 
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the action."""
+    gc_command.check_readable(args.volume)
     actions = {"ls": _list, "verify": _verify, "rm": _remove, "warm": _warm, "gc": gc_command.run}
     return actions[args.action](args)
 
@@ -72,7 +74,7 @@ def _row(store: Store, now: float) -> Row:
     except DataError:
         contents, word = [], "torn"
     except PermissionError:
-        contents, word = [], layout.FOREIGN
+        contents, word = [], record.FOREIGN
     return Row(
         store=store.name,
         state="by pod" if not store.provable else word,
@@ -95,20 +97,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = [_row(store, layout.now()) for store in layout.all_stores(args.volume, args.key)]
+    rows = [_row(store, clock.now()) for store in layout.all_stores(args.volume, args.key)]
+    for key in layout.foreign_keys(args.volume):
+        print(f"podman-agent: cache key {key} is {record.FOREIGN}: not listed", file=sys.stderr)
     if args.json:
         print(json.dumps([asdict(r) for r in rows], indent=1))
         return 0
     cells = [
         [
-            *(r.store, r.state, r.owner or "-", layout.age_text(r.used) if r.used >= 0 else "never"),
-            *(r.driver or "-", str(r.images), str(r.layers), layout.size_text(r.bytes)),
+            *(r.store, r.state, r.owner or "-", units.age_text(r.used) if r.used >= 0 else "never"),
+            *(r.driver or "-", str(r.images), str(r.layers), units.size_text(r.bytes)),
         ]
         for r in rows
     ]
     print(table(["STORE", "STATE", "LAST OWNER", "LAST CLAIM", "DRIVER", "IMAGES", "LAYERS", "SIZE"], cells))
     room = space(args.volume)
-    print(f"{args.volume}: {room.text}; gc could free about {layout.size_text(gc.could_free(args.volume))}")
+    print(f"{args.volume}: {room.text}; gc could free about {units.size_text(gc.could_free(args.volume))}")
     return 0
 
 
@@ -132,7 +136,7 @@ def _verify(args: argparse.Namespace) -> int:
         print(json.dumps({name: report.as_json() for name, report in reports.items()}, indent=1))
     else:
         for name, report in reports.items():
-            size = layout.size_text(report.size)
+            size = units.size_text(report.size)
             print(f"{name}: {report.images} images, {report.layers} layers, {size} proved")
             for word, findings in (("DAMAGED", report.damage), ("unproven", report.unproven)):
                 for d in findings:
@@ -160,7 +164,7 @@ def _remove(args: argparse.Namespace) -> int:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
     else:
         for outcome in outcomes:
-            print(f"{outcome.store}: {outcome.skipped or f'{layout.size_text(outcome.freed)} freed'}")
+            print(f"{outcome.store}: {outcome.skipped or f'{units.size_text(outcome.freed)} freed'}")
     held = [o.store for o in outcomes if o.skipped]
     if held and args.stores:
         what = f"not removed: {', '.join(held)}"

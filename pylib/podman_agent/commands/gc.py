@@ -11,22 +11,45 @@ from typing import TYPE_CHECKING
 
 from podman_agent.errors import UsageError, VolumeError
 from podman_agent.hot import shim
-from podman_agent.store import claims, gc, layout, own
+from podman_agent.prepare import state
+from podman_agent.store import claims, gc, gc_held, layout, units
 from podman_agent.store.settings import number_from
 
 if TYPE_CHECKING:
     import argparse
 
-DEFAULT_VOLUME = "/var/lib/containers"
 _AGE = re.compile(r"(\d+)([smhd])")
 
 
 def volume_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what all cache commands take."""
-    default = os.environ.get("PODMAN_AGENT_VOLUME") or DEFAULT_VOLUME
-    parser.add_argument("--volume", type=Path, default=Path(default), help="the cache volume (default: %(default)s)")
+    default = state.volume_in_force()
+    parser.add_argument("--volume", type=_there, default=default, help="the cache volume (default: %(default)s)")
     parser.add_argument("--key", help="only this cache key (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _there(text: str) -> Path:
+    path = Path(text)
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where this user may not look
+        what = f"--volume {text}"
+        raise UsageError(what, "there is no such directory, or this user may not see it")
+    return path
+
+
+def check_readable(volume: Path) -> None:
+    """Say in one line that this user may not look at the volume.
+
+    Raises:
+        VolumeError: It may not.
+    """
+    try:
+        layout.keys(volume)
+    except OSError as error:
+        what = f"cannot read the cache volume at {error.filename or volume}"
+        raise VolumeError(
+            what, error.strerror or "", "run it as the user that owns it, or name another: --volume"
+        ) from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +67,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: The text is no size.
     """
-    size = layout.size_from(text)
+    size = units.size_from(text)
     if size is None:
         what = f"{text!r} is not a size"
         raise UsageError(what, fix="write 40G, 500Mi or a number of bytes")
@@ -73,7 +96,7 @@ def _collect_own(volume: Path, policy: gc.Policy, outcomes: list[gc.Outcome]) ->
     by_name = {outcome.store: outcome for outcome in outcomes}
     for store in layout.all_stores(volume):
         if store.name in held and store.name in by_name:
-            own.collect(store, policy, by_name[store.name], podman)
+            gc_held.collect(store, policy, by_name[store.name], podman)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         age=parse_age(args.age),
         limit=number_from(os.environ, "PODMAN_AGENT_CACHE_STORES"),
     )
+    check_readable(args.volume)
     try:
         outcomes = gc.collect(args.volume, policy, args.key)
         _collect_own(args.volume, policy, outcomes)
@@ -93,9 +117,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
     for outcome in () if args.json else outcomes:
         did = ", ".join(outcome.done) or outcome.error or outcome.skipped or "nothing to do"
-        print(f"{outcome.store}: {did}" + (f" ({layout.size_text(outcome.freed)} freed)" if outcome.done else ""))
+        print(f"{outcome.store}: {did}" + (f" ({units.size_text(outcome.freed)} freed)" if outcome.done else ""))
     if not args.json:
-        print(f"freed {layout.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
+        print(f"freed {units.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
     failed = [o for o in outcomes if o.error]
     if failed:
         what = f"cannot collect garbage in {', '.join(o.store for o in failed)}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.docker.call import note
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
 from podman_agent.errors import EngineMissingError
+from podman_agent.files import replace
 
 if TYPE_CHECKING:
     from podman_agent.bake import Bake, Target
@@ -89,7 +90,7 @@ def _listed(bake: Bake) -> str:
 
 def _build_all(call: Call, parsed: Parsed, targets: list[Target], scratch: str) -> int:
     from podman_agent.docker.build import translate  # noqa: PLC0415
-    from podman_agent.docker.building import execute, write_json  # noqa: PLC0415
+    from podman_agent.docker.building import execute  # noqa: PLC0415
 
     metadata: dict[str, Any] = {}
     linked = {link for target in targets for link in target.links}
@@ -104,7 +105,7 @@ def _build_all(call: Call, parsed: Parsed, targets: list[Target], scratch: str) 
             return code
         metadata[target.name] = json.loads(report.read_text(encoding="utf-8"))
     if path := parsed.get("metadata-file"):
-        write_json(path, metadata)
+        replace(path, json.dumps(metadata, indent=2))
     return 0
 
 

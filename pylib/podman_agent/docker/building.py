@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from podman_agent.docker.build import translate
 from podman_agent.docker.call import first_failure, note
 from podman_agent.docker.inspect import sha256
+from podman_agent.files import replace
 
 if TYPE_CHECKING:
     from podman_agent.docker.build import Archive, BuildPlan
@@ -121,17 +122,7 @@ def _write_metadata(call: Call, plan: BuildPlan, image: str, digest_file: str) -
     found = {"containerimage.config.digest": image, "containerimage.digest": digest}
     if plan.tags:
         found["image.name"] = ",".join(plan.tags)
-    write_json(str(plan.metadata_file), found)
-
-
-def write_json(path: str, value: object) -> None:
-    """Write a JSON file whole or not at all."""
-    aside = Path(f"{path}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    replace(str(plan.metadata_file), json.dumps(found, indent=2))
 
 
 def _several_platforms(call: Call, plan: BuildPlan, scratch: str) -> int:
@@ -169,7 +160,7 @@ def _several_platforms(call: Call, plan: BuildPlan, scratch: str) -> int:
             found = {"image.name": ",".join(plan.tags)}
             if digest_file.exists():
                 found["containerimage.digest"] = digest_file.read_text(encoding="ascii").strip()
-            write_json(plan.metadata_file, found)
+            replace(plan.metadata_file, json.dumps(found, indent=2))
         if plan.quiet:
             sys.stdout.write(listed + "\n")
         return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.docker.call import is_mount_point
 from podman_agent.docker.options import Spec, letters, parse, words
+from podman_agent.files import replace
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -112,13 +113,7 @@ def merge_pull_secrets(path: Path, home: Path) -> None:
     merged = {**secrets, **(config.get("auths") or {})}
     if not secrets or merged == config.get("auths"):
         return
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(config | {"auths": merged}, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    replace(path, json.dumps(config | {"auths": merged}, indent=2), mode=0o600)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 from podman_agent.errors import PodmanAgentError
-from podman_agent.pod.facts import existing_ancestor
+from podman_agent.pod.volume import existing_ancestor
 from podman_agent.prepare import state
-from podman_agent.store import claims, gc, layout, own
+from podman_agent.store import gc, gc_held, layout, units
+from podman_agent.store.space import space
 
 _PATH = re.compile(r"(/[^\s:\"']+): (?:no space left on device|disk quota exceeded)", re.IGNORECASE)
 # a step of the user's own may print these words for reasons of its own: only a disk that is full now is blamed
@@ -33,7 +34,7 @@ def advice(said: str, *, sure: bool) -> str:
     volume, graphroot = Path(facts["volume"]), Path(facts["graphroot"])
     place = _place(said, graphroot)
     on_volume = _device(place) == _device(graphroot)
-    room = claims.space(graphroot if on_volume else place)
+    room = space(graphroot if on_volume else place)
     if not sure and room.free > min(room.total * _FULL_PART, _FULL_BYTES):
         return ""
     left = f"{room.text} now"
@@ -41,9 +42,9 @@ def advice(said: str, *, sure: bool) -> str:
         return f"the file system of {place} is full: {left}; mount a larger emptyDir there"
     if not facts["volume_mounted"]:
         return f"the container's own layer at {graphroot} is full: {left}; mount a volume at {volume}"
-    ours = [store for store in layout.all_stores(volume) if store.graphroot == graphroot and not own.at_work()]
-    here = [written for store in ours for _, written in own.dead_builds(store)]
-    freed = layout.size_text(gc.could_free(volume) + gc.freed_by(here))
+    ours = [store for store in layout.all_stores(volume) if store.graphroot == graphroot and not gc_held.at_work()]
+    here = [written for store in ours for _, written in gc_held.dead_builds(store)]
+    freed = units.size_text(gc.could_free(volume) + gc.freed_by(here))
     return (
         f"the volume at {volume} is full: {left}; podman-agent gc could free about {freed},"
         " docker system prune -a what no container of this pod uses; or give the volume more room"

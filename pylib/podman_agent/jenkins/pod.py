@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from podman_agent.errors import UsageError
 from podman_agent.jenkins.trust import LEVELS, Level
+from podman_agent.pod import volume
 from podman_agent.store.layout import DEFAULT_KEY
 
 IMAGE = "localhost/jenkins-podman-agent:latest"
 INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
-GRAPHROOT = "/var/lib/containers"
+GRAPHROOT = str(volume.DEFAULT)
 NAME_PREFIX = "podman-agent"
 
 Layout = Literal["container", "single", "sidecar"]

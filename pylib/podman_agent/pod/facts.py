@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podman_agent.errors import DataError
 from podman_agent.pod import idmode, ids, trials
+from podman_agent.pod.volume import DEFAULT, existing_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VOLUME = Path("/var/lib/containers")
 UNLIMITED = -1
 PROGRAMS = (
     *("podman", "buildah", "skopeo", "crun", "runc", "conmon", "fuse-overlayfs"),
@@ -70,9 +70,9 @@ class Facts:
     cgroup_writable: bool = False
     cgroup_node: bool = False  # /sys/fs/cgroup is the whole node's, not this container's part of it
     systemd: bool = False
-    volume: str = str(VOLUME)
+    volume: str = str(DEFAULT)
     volume_mounted: bool = False
-    graphroot: str = str(VOLUME / "storage")
+    graphroot: str = str(DEFAULT / "storage")
     graphroot_fs: str = ""
     graphroot_error: str = ""
     graphroot_driver: str = ""  # the driver it was made with
@@ -172,13 +172,6 @@ def _cgroup(root: Path = Path("/sys/fs/cgroup")) -> tuple[str, bool]:
         return "none", False
     version = "hybrid" if file_system(root / "unified") == "cgroup2" else "v1"
     return version, all(trials.make_cgroup(root / name) for name in ("pids", "memory"))
-
-
-def existing_ancestor(path: Path) -> Path:
-    """Return `path` or the nearest directory above it that exists."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def driver_made_with(graphroot: Path) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.errors import VolumeError
+from podman_agent.errors import PodmanAgentError, VolumeError
+from podman_agent.files import replace
 from podman_agent.hot import shim
 from podman_agent.plan import render
 from podman_agent.plan import speed as tuning
@@ -24,6 +25,7 @@ from podman_agent.plan.decide import Plan, decide
 from podman_agent.plan.overrides import overrides_from
 from podman_agent.pod import facts as facts_module
 from podman_agent.pod import trials
+from podman_agent.pod.volume import volume as volume_of_pod
 from podman_agent.store import claims
 
 if TYPE_CHECKING:
@@ -44,28 +46,6 @@ class Decision:
     plan: Plan
     directory: Path
     alive: str
-
-
-def write(path: Path, text: str | bytes, mode: int = 0o644) -> None:
-    """Write a file so that a reader finds the old one or the new one, whole.
-
-    Raises:
-        OSError: As the file system says; the old file is untouched then.
-    """
-    data = text.encode() if isinstance(text, str) else text
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, mode)  # noqa: PTH101
-        os.rename(aside, path)  # noqa: PTH104
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)  # noqa: PTH108
-        raise
 
 
 def programs() -> dict[str, str]:
@@ -100,19 +80,6 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _volume(env: Mapping[str, str]) -> Path:
-    if env.get("VOLUME"):
-        return Path(env["VOLUME"])
-    default = facts_module.VOLUME
-    # root is told when its volume is unwritable; another user may never have been meant to have it
-    if os.geteuid() == 0 or os.access(facts_module.existing_ancestor(default), os.W_OK):
-        return default
-    home = Path(os.environ.get("HOME", "/nonexistent")) / ".local/share/containers"
-    if os.access(facts_module.existing_ancestor(home), os.W_OK) and home.parent != Path("/"):
-        return home
-    return Path(f"/tmp/podman-agent-{os.geteuid()}/containers")
-
-
 def _runroot(directory: Path) -> Path:
     """Podman's own place where it may be written, else below the state directory; never on the volume."""
     default = Path("/run/containers/storage")
@@ -143,7 +110,7 @@ def look(directory: Path | None = None) -> Decision:
     """
     directory = directory or _directory()
     overrides = overrides_from(os.environ)
-    volume = _volume(overrides)
+    volume = volume_of_pod(os.environ, os.geteuid())
     store, claim = _store(overrides, volume, directory)
     found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory), state=directory)
     plan = decide(found, os.environ)
@@ -172,10 +139,13 @@ def _install(decision: Decision, files: dict[str, str]) -> bool:
     storage = ETC / "storage.conf"
     if decision.facts.podman_version >= (6,):  # 6 reads drop-ins, and would have rootless users read this file too
         storage = ETC / "storage.rootful.conf.d" / DROP_IN
+    registries = ETC / "registries.conf.d" / DROP_IN
     try:
-        write(marker, files["containers.conf"])
-        write(storage, files["storage.conf"])
-        write(ETC / "registries.conf.d" / DROP_IN, files["registries.conf"])
+        for path in (storage, registries):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        replace(marker, files["containers.conf"])
+        replace(storage, files["storage.conf"])
+        replace(registries, files["registries.conf"])
     except OSError:
         return False
     return True
@@ -236,18 +206,26 @@ def ensure() -> shim.Hot:
             if plan.runroot_in_memory:
                 _mount_runroot(Path(plan.runroot))
             for name, text in files.items():
-                write(directory / name, text)
+                replace(directory / name, text)
             environment = _environment(decision, installed=_install(decision, files))
             behind = {name: plan.programs[name] for name in SHIMMED if name in plan.programs}
             if plan.id_mode == "none":
                 behind["podman"] = plan.programs["podman-without-namespaces"]
             told = list(render.flags(plan)), list(environment.items())
             hot = shim.Hot(behind, *told, decision.alive, " ".join(plan.watched), plan.exec_monitor)
-            write(directory / "hot", encode(hot))
+            replace(directory / "hot", encode(hot))
         except OSError as error:
             what = f"cannot write {error.filename or directory}"
             raise VolumeError(what, error.strerror or "", "free space there, or mount an emptyDir") from error
         return hot
+
+
+def volume_in_force() -> Path:
+    """The cache volume that this container's plan uses; the one it would use where there is no plan yet."""
+    with contextlib.suppress(PodmanAgentError, ValueError, KeyError):
+        if shim.load() is not None:
+            return Path(json.loads(stored("facts.json"))["volume"])
+    return volume_of_pod(os.environ, os.geteuid())
 
 
 def stored(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.pod import trials as calls
-from podman_agent.pod.facts import existing_ancestor
+from podman_agent.pod.volume import existing_ancestor
 
 if TYPE_CHECKING:
     from podman_agent.hot.shim import Hot

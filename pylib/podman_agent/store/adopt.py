@@ -6,7 +6,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from podman_agent.store import layout, locks
+from podman_agent.store import clock, layout, locks, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def _adopted(directory: Path) -> bool:
 def _adopt(directory: Path) -> Store:
     store, fd = locked_new_store(directory)
     try:
-        store.save(layout.State(flavour="root", adopted=layout.now()))
+        store.save(record.State(flavour="root", adopted=clock.now()))
         (store.path / "storage").symlink_to(layout.PLAIN)
     finally:
         os.close(fd)

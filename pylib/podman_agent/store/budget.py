@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from podman_agent.errors import DataError
 from podman_agent.store import layout, locks
 from podman_agent.store.content import Content, label
-from podman_agent.store.gc import drop_images, leads_elsewhere, oldest_images, set_aside
+from podman_agent.store.gc import drop_images, leads_elsewhere, oldest_images
+from podman_agent.store.removal import set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError, VolumeError
-from podman_agent.store import layout, locks
+from podman_agent.store import clock, layout, locks, units
 from podman_agent.store.adopt import adopt, locked_new_store
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
+from podman_agent.store.record import State, read_json, write_json
 from podman_agent.store.settings import Settings
+from podman_agent.store.space import space
 from podman_agent.store.sweep import Swept, sweep
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 RUN = Path("/run/podman-agent")
 _JOBS_KEPT = 50
-_LOW_SPACE = 0.05
 _MOST_ODD = 100
 _OWNER = re.compile(r"[A-Za-z0-9.-]{1,240}")
 
@@ -100,7 +101,7 @@ def held(run: Path = RUN) -> dict[str, str]:
     """Graphroots this container holds, each with its store's name."""
     found: dict[str, str] = {}
     for record in run.glob("claim-*.json"):
-        value = layout.read_json(record)
+        value = read_json(record)
         if locks.alive(value["alive"]):
             found[value["graphroot"]] = value["store"]
     return found
@@ -108,7 +109,7 @@ def held(run: Path = RUN) -> dict[str, str]:
 
 def _still_ours(record: Path, volume: Path) -> Claim | None:
     try:
-        value = layout.read_json(record)
+        value = read_json(record)
     except DataError:
         return None
     if not value or value["volume"] != str(volume) or not locks.alive(value["alive"]):
@@ -120,31 +121,6 @@ def _still_ours(record: Path, volume: Path) -> Claim | None:
         store=value["store"],
         alive=value["alive"],
     )
-
-
-@dataclass(frozen=True)
-class Space:
-    """Room on a file system, in bytes."""
-
-    total: int
-    free: int
-
-    @property
-    def low(self) -> bool:
-        """Whether the next build is likely to meet a full volume."""
-        return self.free < self.total * _LOW_SPACE
-
-    @property
-    def text(self) -> str:
-        """One clause for a person."""
-        return f"{layout.size_text(self.free)} of {layout.size_text(self.total)} free"
-
-
-def space(volume: Path) -> Space:
-    """What is left for this user on the volume."""
-    there = next(path for path in (volume, *volume.parents) if path.exists())
-    stat = os.statvfs(there)
-    return Space(stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize)
 
 
 class _Claimer:
@@ -224,7 +200,7 @@ class _Claimer:
                 return store, fd
         return None
 
-    def _warmth(self, store: Store, state: layout.State) -> tuple[int, float, float]:
+    def _warmth(self, store: Store, state: State) -> tuple[int, float, float]:
         """How likely a store has what the job needs: its images, its job, last used."""
         wanted = self.settings.images
         images = len(wanted & image_names(store.graphroot)) if wanted else 0
@@ -274,9 +250,9 @@ class _Claimer:
         store.save(self._new_state())
         return store, fd
 
-    def _new_state(self, *, locks: bool = True) -> layout.State:
+    def _new_state(self, *, locks: bool = True) -> State:
         kind = self.settings.flavour
-        return layout.State(flavour=kind, claimed=layout.now(), boot=layout.boot_id(), locks=locks)
+        return State(flavour=kind, claimed=clock.now(), boot=clock.boot_id(), locks=locks)
 
     def _warm(self, store: Store) -> None:
         """Give a new store the images of the sealed store and of the warmest sibling."""
@@ -294,7 +270,7 @@ class _Claimer:
             _OddStore: This store cannot be used, for whatever reason.
         """
         try:
-            state, now = store.state, layout.now()
+            state, now = store.state, clock.now()
             swept = sweep(store, now=now, moved_in=True)
             if not any(store.graphroot.glob("*-images/images.json")):  # new, or killed before it was warm
                 self._warm(store)
@@ -304,7 +280,7 @@ class _Claimer:
             store.graphroot.mkdir(exist_ok=True)
             jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
             newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
-            state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, layout.boot_id()
+            state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, clock.boot_id()
             state.claimed, state.graphroot, state.locks = now, str(store.graphroot), locks_work
             state.flavour, state.limit = self.settings.flavour, self.settings.limit
             store.save(state)
@@ -323,7 +299,7 @@ class _Claimer:
             "store": store.name,
             "alive": str(fifo),
         }
-        layout.write_json(self.record, value, sync=False)
+        write_json(self.record, value, sync=False)
         if swept.images or swept.reset:
             lost = "".join(f"; {image}: {why}" for image, why in swept.images.items())
             self.messages.append(f"cache store {store.name}: {swept.text}{lost}")
@@ -349,7 +325,7 @@ class _Claimer:
             self.notes.append(done)
         return rubbish
 
-    def _add_sealed(self, store: Store, state: layout.State) -> None:
+    def _add_sealed(self, store: Store, state: State) -> None:
         """Bring base images that were sealed since the store's last claim."""
         newest = layout.sealed_generations(self.directory, self.settings.flavour)[:1]
         if newest and newest[0][0] > state.sealed:
@@ -364,7 +340,7 @@ class _Claimer:
         if room.low:
             from podman_agent.store.gc import could_free  # noqa: PLC0415 - rarely needed
 
-            freed = layout.size_text(could_free(self.volume))
+            freed = units.size_text(could_free(self.volume))
             self.messages.append(
                 f"the cache volume is nearly full, {room.text}: `podman-agent gc` could free about {freed}"
             )

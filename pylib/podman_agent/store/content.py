@@ -13,13 +13,14 @@ import base64
 import os
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from podman_agent.errors import DataError
 from podman_agent.store import layout
-from podman_agent.store.layout import read_json, write_json
+from podman_agent.store.record import read_json, write_json
 
 Record = dict[str, Any]
 
@@ -225,3 +226,11 @@ def label(image: Record) -> str:
     """How to call an image to a person: its first name, else its short id."""
     names = image.get("names") or []
     return str(names[0]) if names else str(image["id"])[:12]
+
+
+def stamp(record: dict[str, str]) -> float:
+    """Unix time of a record's ``created``; 0 when it has none."""
+    try:
+        return datetime.fromisoformat(record["created"][:19] + "+00:00").timestamp()
+    except (KeyError, ValueError):
+        return 0.0

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
 from podman_agent.pod import ids
-from podman_agent.store import layout, locks, sealed
+from podman_agent.store import clock, layout, locks, record, removal, sealed, units
 from podman_agent.store.content import Content, Record, label
+from podman_agent.store.removal import set_aside
 from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
 
@@ -72,9 +73,11 @@ def collect(volume: Path, policy: Policy, key: str | None = None) -> list[Outcom
         OSError: The volume cannot be written.
     """
     outcomes = []
+    foreign = layout.foreign_keys(volume)
     for name in [layout.check_key(key)] if key else layout.keys(volume):
-        directory = volume / layout.HOME / name
-        if directory.is_dir():
+        if name in foreign:
+            outcomes.append(Outcome(name, skipped="belongs to another user"))
+        elif (directory := volume / layout.HOME / name).is_dir():
             outcomes += _collect_key(directory, policy)
     return [*outcomes, *_blob_info(volume)]
 
@@ -98,7 +101,7 @@ def _blob_info(volume: Path) -> list[Outcome]:
             outcome.skipped = "in use by a pod"
             return [outcome]
         for path in caches:
-            layout.remove(path)
+            removal.remove(path)
     outcome.done.append("removed")
     outcome.freed = size
     return [outcome]
@@ -118,8 +121,8 @@ def _reported(store: Store, outcome: Outcome) -> Iterator[None]:
 
 def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
     outcomes: dict[Path, Outcome] = {}
-    for leftover in layout.leftovers(directory, layout.now() - _LEFT_OVER):
-        layout.remove(leftover)
+    for leftover in removal.leftovers(directory, clock.now() - _LEFT_OVER):
+        removal.remove(leftover)
     alike: Counter[str] = Counter()
     stores = layout.stores(directory)
     # what the last pod of a kind was told counts, which whoever collects (a CronJob) may not know
@@ -147,13 +150,13 @@ def _busy(store: Store) -> str:
     if not store.path.is_dir():
         return "removed meanwhile"
     state = store.state
-    return "belongs to another user" if state.flavour == layout.FOREIGN else f"in use by {state.owner or 'another pod'}"
+    return "belongs to another user" if state.flavour == record.FOREIGN else f"in use by {state.owner or 'another pod'}"
 
 
 def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: bool) -> None:
-    now = layout.now()
+    now = clock.now()
     state = store.state
-    if state.flavour == layout.FOREIGN:
+    if state.flavour == record.FOREIGN:
         outcome.skipped = "belongs to another user"
         return
     outcome.skipped = leads_elsewhere(store)
@@ -170,7 +173,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
             outcome.skipped = _busy(store)
             return
         if surplus or not store.provable or unused > policy.age:
-            why = "made for a rush" if surplus else f"unused for {layout.age_text(unused)}"
+            why = "made for a rush" if surplus else f"unused for {units.age_text(unused)}"
             aside = set_aside(store)
             outcome.done.append(f"store removed, {why}")
         else:
@@ -187,7 +190,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
 
 def _tidy(store: Store, unnamed_before: float, outcome: Outcome) -> None:
     """Sweep and take away old unnamed images; the caller holds the lock."""
-    swept = sweep(store, now=layout.now(), unreferenced_age=0)
+    swept = sweep(store, now=clock.now(), unreferenced_age=0)
     if swept:
         outcome.done.append(swept.text)
     with contextlib.suppress(DataError):
@@ -212,10 +215,10 @@ def drop_images(store: Store, content: Content, images: Sequence[str]) -> None:
         del content.layers[layer]
     content.save_images()
     content.save_layers()
-    store.discard(*(content.kind("images") / i for i in images))
-    store.discard(*(content.layer_home / layer for layer in gone))
+    removal.discard(store, *(content.kind("images") / i for i in images))
+    removal.discard(store, *(content.layer_home / layer for layer in gone))
     # What else belongs to a layer (short link, tar-split) is found by its missing record.
-    sweep(store, now=layout.now())
+    sweep(store, now=clock.now())
 
 
 def remove_store(store: Store) -> Outcome:
@@ -242,23 +245,14 @@ def remove_sealed(name: str, generation: Path) -> Outcome:
     return outcome
 
 
-def set_aside(store: Store) -> Path:
-    """Take a store out of its key under its lock; an adopted one loses what is in its place."""
-    if store.adopted:
-        store.discard_storage()
-    aside = store.path.with_name(f".trash-{layout.token()}")
-    store.path.rename(aside)
-    return aside
-
-
 def _free(tree: Path, outcome: Outcome) -> None:
     outcome.freed += freed_by([tree])
-    layout.remove(tree)
+    removal.remove(tree)
 
 
 def _free_trash(store: Store, outcome: Outcome) -> None:
     outcome.freed += freed_by([store.trash])
-    store.empty_trash()
+    removal.empty_trash(store)
 
 
 def _last_write(store: Store) -> float:
@@ -289,7 +283,7 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
             mine.skipped = outcome.skipped
     base = usage([directory / "sealed"])
     if base and base >= budget:  # nothing back from the last store: its base images are links to these
-        skipped = f"{layout.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
+        skipped = f"{units.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
         skipped += " ".join(sealed.names(directory))
         outcomes[directory / "sealed"] = Outcome(f"{directory.name}/sealed", skipped=skipped)
         return

@@ -21,9 +21,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import files
 from podman_agent.errors import EngineError
 from podman_agent.pod import ids
-from podman_agent.store import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ def try_lock(path: Path) -> int | None:
         except FileNotFoundError:
             fd = os.open(path, flags | os.O_CREAT, 0o660)
             with contextlib.suppress(PermissionError):  # else a collection as root would shut the store's owner out
-                layout.give(fd, path.parent.stat())
+                files.give(fd, path.parent.stat())
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except OSError as error:
@@ -111,7 +111,7 @@ def trial(directory: Path) -> str:
     Returns:
         Empty when it is; else what happened instead.
     """
-    path = directory / f".lock-trial-{layout.token()}"  # containers have the same pids
+    path = directory / f".lock-trial-{files.token()}"  # containers have the same pids
     fds = []
     try:
         for _ in range(2):
@@ -123,7 +123,7 @@ def trial(directory: Path) -> str:
             return ""
     except OSError as error:
         # No room for the trial says nothing of locks; a store of its own name would need more.
-        return "" if error.errno in layout.FULL else f"flock: {error.strerror}"
+        return "" if error.errno in files.FULL else f"flock: {error.strerror}"
     else:
         return "two openers both got an exclusive lock"
     finally:

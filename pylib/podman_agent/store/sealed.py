@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from podman_agent.store import layout
+from podman_agent.store import layout, removal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,4 +54,4 @@ def collect(directory: Path) -> None:
         if kept[flavour] > _KEPT:
             gone.append(storage.parent)
     for path in gone:
-        layout.remove(path)
+        removal.remove(path)

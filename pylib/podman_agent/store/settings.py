@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.errors import ConfigError
 from podman_agent.pod import idmode, ids, trials
-from podman_agent.store import layout
+from podman_agent.store import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,11 +45,11 @@ class Settings:
             what = f"PODMAN_AGENT_CACHE_LOCKS={lock_setting!r} is none of auto, trust, never"
             raise ConfigError(what)
         budget = env.get("PODMAN_AGENT_CACHE_BUDGET")
-        if budget and layout.size_from(budget) is None:
+        if budget and units.size_from(budget) is None:
             what = f"PODMAN_AGENT_CACHE_BUDGET={budget!r} is not a size"
             raise ConfigError(what, fix="write 40G, 500Mi or a number of bytes")
         return cls(
-            budget=layout.size_from(budget) if budget else None,
+            budget=units.size_from(budget) if budget else None,
             limit=number_from(env, "PODMAN_AGENT_CACHE_STORES"),
             wait=number_from(env, "PODMAN_AGENT_CACHE_WAIT"),
             locks=lock_setting,

@@ -17,15 +17,15 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import files
 from podman_agent.errors import DataError
 from podman_agent.pod.trials import TRIAL
-from podman_agent.store import layout
-from podman_agent.store.content import Content, is_id, label
-from podman_agent.store.layout import remove
+from podman_agent.store import clock, removal
+from podman_agent.store.content import Content, is_id, label, stamp
+from podman_agent.store.removal import remove
 
 if TYPE_CHECKING:
     import sqlite3
@@ -92,13 +92,13 @@ def sweep(
     Raises:
         OSError: The volume cannot be written, or it is full and nothing here could be freed.
     """
-    links = store.unlink_planted()
+    links = removal.unlink_planted(store)
     state = store.state
     # An adopted store may have a user that knows nothing of claims: for a day, young containers
     # are let be.
     keep_after = now - ADOPTION_GRACE if now < state.adopted + ADOPTION_GRACE else None
     finders = [suspects] if suspects else []
-    if state.boot != layout.boot_id():
+    if state.boot != clock.boot_id():
         finders.append(_torn_by_crash)
 
     def once(done: Swept) -> Swept:
@@ -108,7 +108,7 @@ def sweep(
     try:
         done = once(first)
     except OSError as error:
-        if error.errno not in layout.FULL:
+        if error.errno not in files.FULL:
             raise
         _free_in_place(store, keep_after)
         done = once(Swept(images=first.images))
@@ -129,7 +129,7 @@ def _sweep(
         contents = Content.all(store.graphroot)
     except DataError as error:
         done.reset = error.what
-        store.discard_storage()
+        removal.discard_storage(store)
         return done
     for content in contents:
         if finders:
@@ -171,7 +171,7 @@ def _free_in_place(store: Store, keep_after: float | None) -> None:
 
     A container whose files are gone is still one that the next sweep takes for dead, whatever ends this one.
     """
-    store.empty_trash()
+    removal.empty_trash(store)
     if store.tmp.is_dir():
         for entry in _passing(store):
             remove(Path(entry.path))
@@ -203,14 +203,6 @@ def _empty(directory: Path) -> None:
             remove(path)
 
 
-def stamp(record: dict[str, str]) -> float:
-    """Unix time of a record's ``created``; 0 when it has none."""
-    try:
-        return datetime.fromisoformat(record["created"][:19] + "+00:00").timestamp()
-    except (KeyError, ValueError):
-        return 0.0
-
-
 def _sweep_records(
     store: Store,
     content: Content,
@@ -236,10 +228,10 @@ def _sweep_records(
         del content.layers[layer]
     if faults:
         content.save_images()
-        store.discard(*(content.kind("images") / i for i in faults))
+        removal.discard(store, *(content.kind("images") / i for i in faults))
     if dead:
         content.save_containers()
-        store.discard(*(content.kind("containers") / c for c in dead))
+        removal.discard(store, *(content.kind("containers") / c for c in dead))
     if gone:
         content.save_layers()
     # Their directories are orphans now and leave with the others, but are not counted twice.
@@ -268,7 +260,7 @@ def _sweep_directories(store: Store, content: Content, done: Swept) -> None:
     if content.driver == "overlay":
         torn += _torn_overlay(content)
     done.temporary += sum(entry.name.startswith(".tmp-") for entry in torn)
-    store.discard(*rubbish, *torn)
+    removal.discard(store, *rubbish, *torn)
 
 
 def _torn_overlay(content: Content) -> list[Path]:
@@ -312,7 +304,7 @@ def _forget_containers(store: Store, root: Path, *, moved_in: bool) -> None:
         reason = str(error)
     # Images do not depend on this database: podman makes a new one.
     if reason:
-        store.discard(path, *sidecars)
+        removal.discard(store, path, *sidecars)
 
 
 def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
@@ -326,18 +318,18 @@ def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
             db.execute("DELETE FROM VolumeConfig WHERE Name = ?", (name,))
             db.execute("DELETE FROM VolumeState WHERE Name = ?", (name,))
             if not (root / "volumes").is_symlink() and name.strip("."):
-                store.discard(root / "volumes" / os.path.basename(name))  # noqa: PTH119
+                removal.discard(store, root / "volumes" / os.path.basename(name))  # noqa: PTH119
 
 
 def _sweep_tmp(store: Store) -> None:
     """Free cut-off image copies and trials; buildah's ``RUN --mount=type=cache`` directories stay."""
     if store.graphroot.is_dir():
-        store.discard(*store.graphroot.glob(f"{TRIAL}*"))
+        removal.discard(store, *store.graphroot.glob(f"{TRIAL}*"))
     if not store.tmp.is_dir():
         return
     if entries := _passing(store):
         try:
-            store.discard(*(store.tmp / e.name for e in entries))
+            removal.discard(store, *(store.tmp / e.name for e in entries))
         except OSError:
             for entry in entries:
                 remove(store.tmp / entry.name)

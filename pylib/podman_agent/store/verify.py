@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
 from podman_agent.pod import ids
-from podman_agent.store.content import Content, Record, big_data_name, label
-from podman_agent.store.sweep import stamp
+from podman_agent.store.content import Content, Record, big_data_name, label, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

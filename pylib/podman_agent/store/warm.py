@@ -15,11 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import files
 from podman_agent.errors import ConfigError, EngineError, EngineMissingError, MismatchError
 from podman_agent.store import layout
 from podman_agent.store.content import image_names
-from podman_agent.store.layout import remove
 from podman_agent.store.merge import merge
+from podman_agent.store.removal import remove
 from podman_agent.store.settings import flavour
 from podman_agent.store.verify import verify
 
@@ -69,7 +70,7 @@ def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str], 
     ours = flavour(driver=env.get("PODMAN_AGENT_STORAGE_DRIVER", ""))
     generations = layout.sealed_generations(home.parent, ours)
     number = max((n for n, _ in layout.sealed_generations(home.parent)), default=0) + 1
-    new = home / f".new-{layout.token()}"
+    new = home / f".new-{files.token()}"
     storage = new / "storage"
     storage.mkdir(parents=True)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
-from podman_agent.store import layout
+from podman_agent.store import removal
 from podman_agent.store.content import Content, label
 from podman_agent.store.gc import oldest_images, usage
 
@@ -89,7 +89,7 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
         return
     for _, written in dead:  # first, because podman writes a record to remove one, and the volume may be full
         for path in written.iterdir() if written.is_dir() else ():
-            layout.remove(path)
+            removal.remove(path)
     removed = [identity for identity, _ in dead if _podman(podman, "rm", "--force", identity)]
     if removed:
         outcome.done.append(f"removed {len(removed)} container{'s' if len(removed) > 1 else ''} of dead builds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.store import gc, layout, own
+from podman_agent.store import clock, gc, gc_held
 from podman_agent.store.layout import HOME, Store
 from store.fabricate import small
 
@@ -37,14 +37,14 @@ def process(proc: Path, *argv: str, state: str = "01") -> Path:
     ],
 )
 def test_a_command_with_a_word_of_the_service_is_at_work(tmp_path: Path, argv: list[str]) -> None:
-    assert own.at_work(process(tmp_path, *argv))
+    assert gc_held.at_work(process(tmp_path, *argv))
 
 
 @pytest.mark.parametrize("options", [[], ["--log-level", "info"], ["--log-level=info"]])
 def test_a_service_is_at_work_while_a_client_is_connected(tmp_path: Path, options: list[str]) -> None:
     argv = ["podman", *options, "system", "service", "--time=0"]
-    assert not own.at_work(process(tmp_path / "idle", *argv))
-    assert own.at_work(process(tmp_path / "busy", *argv, state="03"))
+    assert not gc_held.at_work(process(tmp_path / "idle", *argv))
+    assert gc_held.at_work(process(tmp_path / "busy", *argv, state="03"))
 
 
 def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
@@ -54,11 +54,11 @@ def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
     written = tmp_path / "diff"
     written.mkdir()
     order: list[str] = []
-    monkeypatch.setattr(own, "usage", lambda _: order.append("walk") or 0)
-    monkeypatch.setattr(own, "dead_builds", lambda _: order.append("list") or [("c", written)])
-    monkeypatch.setattr(own, "at_work", lambda: order.append("ask") or True)
+    monkeypatch.setattr(gc_held, "usage", lambda _: order.append("walk") or 0)
+    monkeypatch.setattr(gc_held, "dead_builds", lambda _: order.append("list") or [("c", written)])
+    monkeypatch.setattr(gc_held, "at_work", lambda: order.append("ask") or True)
     outcome = gc.Outcome(store.name)
-    own.collect(store, gc.Policy(), outcome, "false")
+    gc_held.collect(store, gc.Policy(), outcome, "false")
     assert order.index("ask") > order.index("list")
     assert order.index("ask") > order.index("walk")
     assert "at work" in outcome.skipped
@@ -71,7 +71,7 @@ def test_the_budget_of_an_adopted_store_counts_what_lies_in_its_place(
     store = Store(volume.root / HOME / volume.pod("a").store)
     assert store.adopted
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(own, "at_work", lambda: False)
-    monkeypatch.setattr(own, "_podman", lambda _, *args: asked.append(args) or "")
-    own.collect(store, gc.Policy(budget=50_000, age=layout.now()), gc.Outcome(store.name), "podman")
+    monkeypatch.setattr(gc_held, "at_work", lambda: False)
+    monkeypatch.setattr(gc_held, "_podman", lambda _, *args: asked.append(args) or "")
+    gc_held.collect(store, gc.Policy(budget=50_000, age=clock.now()), gc.Outcome(store.name), "podman")
     assert ("rmi", *fabric.images[1]["names"]) in asked

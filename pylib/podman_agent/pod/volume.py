@@ -1,0 +1,41 @@
+"""Where the cache volume is: one answer for the plan, the commands and the pod templates."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT = Path("/var/lib/containers")
+VARIABLE = "PODMAN_AGENT_VOLUME"
+
+
+def volume(env: Mapping[str, str], uid: int) -> Path:
+    """Where the stores of this user are in this container.
+
+    Args:
+        env: The environment: PODMAN_AGENT_VOLUME, else HOME.
+        uid: The effective user.
+
+    Returns:
+        PODMAN_AGENT_VOLUME; else podman's own place where it may be written (root is told when it may not, another
+        user may never have been meant to have it); else the user's home; else a directory below /tmp.
+    """
+    if env.get(VARIABLE):
+        return Path(env[VARIABLE])
+    if uid == 0 or os.access(existing_ancestor(DEFAULT), os.W_OK):
+        return DEFAULT
+    home = Path(env.get("HOME") or "/nonexistent") / ".local/share/containers"
+    if os.access(existing_ancestor(home), os.W_OK):
+        return home
+    return Path(f"/tmp/podman-agent-{uid}/containers")
+
+
+def existing_ancestor(path: Path) -> Path:
+    """Return `path` or the nearest directory above it that is there, as far as this user may see."""
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110 - Path.exists raises where it may not look
+        path = path.parent
+    return path
