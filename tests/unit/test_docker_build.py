@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from podman_agent.docker.build import Archive, translate, untagged
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_buildx_would_push_is_pushed(args: list[str], push: list[str]) -> N
 
 @pytest.mark.parametrize("args", [["--push", "."], ["--output", "type=registry", "."]])
 def test_a_push_without_a_name_is_refused(args: list[str]) -> None:
-    with pytest.raises(EngineError, match="tag is needed"):
+    with pytest.raises(RefusalError, match="tag is needed"):
         translate(args, {})
 
 
@@ -64,7 +64,7 @@ def test_a_push_without_a_name_is_refused(args: list[str]) -> None:
     "args", [["--check", "."], ["--call=outline", "."], ["-o", "type=wasm", "."], ["--cache-to", "type=nonsense", "."]]
 )
 def test_what_podman_cannot_do_is_refused(args: list[str]) -> None:
-    with pytest.raises(EngineError):
+    with pytest.raises(RefusalError):
         translate(args, {})
 
 

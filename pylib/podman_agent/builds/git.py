@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent.engine.redact import MASK
 from podman_agent.errors import UsageError
+from podman_agent.explain.redact import MASK, Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,12 +60,12 @@ class GitInfo:
             return None
         named = git("symbolic-ref", "--short", "-q", "HEAD")
         branch = env.get("BRANCH_NAME") or env.get("GIT_BRANCH", "").removeprefix("origin/")
-        source = re.sub(r"(?<=://)[^/@]*@", "", git("remote", "get-url", "origin"))
+        source = Redactor()(git("remote", "get-url", "origin")).replace(f"{MASK}@", "")
         return cls(
             revision,
             branch or named,
             tuple(git("tag", "--points-at", "HEAD").split()),
-            source.replace(MASK, ""),
+            source,
             int(git("show", "-s", "--format=%ct", "HEAD") or 0),
         )
 

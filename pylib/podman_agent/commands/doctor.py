@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.commands import reasons
 from podman_agent.errors import PodmanAgentError
 from podman_agent.explain.cure import explain
+from podman_agent.explain.redact import Redactor
 from podman_agent.plan.advice import BROKEN, VERDICTS, advise, found, verdict
 from podman_agent.plan.decide import Plan
 from podman_agent.pod.facts import Facts
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         facts, plan = Facts.from_json(state.stored("facts.json")), Plan.from_json(state.stored("plan.json"))
     except PodmanAgentError as error:
         if args.json:
-            print(json.dumps({"verdict": VERDICTS[BROKEN], "error": str(error)}, indent=1))
+            print(json.dumps({"verdict": VERDICTS[BROKEN], "error": Redactor()(str(error))}, indent=1))
         else:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         report: dict[str, Any] = {"verdict": VERDICTS[code], "facts": asdict(facts), "plan": asdict(plan)}
         report |= {"advice": [asdict(a) for a in advice], "trials": [asdict(t) for t in trials]}
-        print(json.dumps(report, indent=1))
+        print(Redactor()(json.dumps(report, indent=1)))
         return code
     print(_paint("found", _BOLD), *_table(facts), "", sep="\n")
     print(_paint("chosen", _BOLD), *reasons.lines(asdict(reason) for reason in plan.reasons), "", sep="\n")

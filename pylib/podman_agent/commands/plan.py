@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from podman_agent.commands import reasons
+from podman_agent.explain.redact import Redactor
 from podman_agent.prepare import state
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     state.ensure()
     text = state.stored("facts.json" if args.facts else "plan.json")
     if args.json or args.facts:
-        print(text)
+        print(Redactor()(text))
         return 0
     print(*reasons.lines(json.loads(text)["reasons"]), sep="\n")
     return 0

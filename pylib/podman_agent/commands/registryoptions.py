@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.engine.engine import Engine
 from podman_agent.engine.progress import Progress
-from podman_agent.engine.redact import Redactor
+from podman_agent.explain.redact import Redactor
 from podman_agent.registry import retry
 from podman_agent.registry.credentials import Access
 

@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from podman_agent.docker.options import Option, Parsed, Spec, fields, letters, parse, words
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +118,7 @@ def translate(args: list[str], env: Mapping[str, str]) -> BuildPlan:
         The plan.
 
     Raises:
-        EngineError: Something podman cannot do and that must not be dropped in silence.
+        RefusalError: Something podman cannot do and that must not be dropped in silence.
     """
     parsed = parse(args, SPEC)
     plan = BuildPlan(
@@ -133,7 +133,7 @@ def translate(args: list[str], env: Mapping[str, str]) -> BuildPlan:
     )
     if (call := parsed.get("call")) not in {None, "build"} or parsed.has("check"):
         msg = f"build --{'check' if parsed.has('check') else f'call={call}'}"
-        raise EngineError(
+        raise RefusalError(
             msg,
             "podman has no build checks",
             "run hadolint on the Containerfile",
@@ -145,7 +145,7 @@ def translate(args: list[str], env: Mapping[str, str]) -> BuildPlan:
     plan = _outputs(parsed, plan)
     if (parsed.has("push") or plan.push) and not plan.push:
         msg = "build --push"
-        raise EngineError(msg, "tag is needed when pushing to registry", "add -t NAME")
+        raise RefusalError(msg, "tag is needed when pushing to registry", "add -t NAME")
     return plan
 
 
@@ -211,7 +211,7 @@ def _cache(flag: str, value: str, plan: BuildPlan) -> list[str]:
         return []
     if kind != "registry" or not parts.get("ref"):
         msg = f"build --{flag}={value}"
-        raise EngineError(msg, "no such cache", "use type=registry,ref=NAME")
+        raise RefusalError(msg, "no such cache", "use type=registry,ref=NAME")
     repository = untagged(parts["ref"])
     if "/" not in repository:
         plan.notes.append(
@@ -245,12 +245,12 @@ def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:
                 plan.push.extend(name for name in (names or plan.tags) if name not in plan.push)
                 if not plan.push:
                     msg = "build --output"
-                    raise EngineError(msg, "tag is needed when pushing to registry", "add -t NAME")
+                    raise RefusalError(msg, "tag is needed when pushing to registry", "add -t NAME")
         elif kind in {"docker", "oci"}:
             directory = parts.get("tar") in {"false", "0"}
             if dest or kind == "oci":
                 plan.archives.append(Archive(f"{kind}-{'dir' if directory else 'archive'}", dest or "-"))
         elif kind != "cacheonly":
             msg = f"build --output={value}"
-            raise EngineError(msg, f"there is no exporter {kind!r}")
+            raise RefusalError(msg, f"there is no exporter {kind!r}")
     return plan

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from podman_agent.docker.call import note
 from podman_agent.docker.inspect import sha256
 from podman_agent.docker.options import Spec, letters, parse, words
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     if command is None:
         known = " ".join(sorted({*_COMMANDS, *_LATER}))
         msg = f"{verb} {name}"
-        raise EngineError(msg, "there is no such command on podman", f"known: {known}")
+        raise RefusalError(msg, "there is no such command on podman", f"known: {known}")
     return command(call, rest)
 
 
@@ -81,7 +81,7 @@ def _create(_call: Call, args: list[str]) -> int:
     driver = parsed.get("driver")
     if driver in {"kubernetes", "remote"}:
         msg = f"buildx create --driver {driver}"
-        raise EngineError(msg, "builds run in this pod", "leave --driver out")
+        raise RefusalError(msg, "builds run in this pod", "leave --driver out")
     print(parsed.get("name") or (parsed.operands or ["podman"])[0])
     return 0
 

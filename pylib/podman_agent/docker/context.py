@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.docker.gotemplate import render
 from podman_agent.docker.options import Spec, letters, parse, words
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -32,7 +32,7 @@ def run(_call: Call, _verb: str, args: list[str]) -> int:
     for buildx; it is accepted and not kept.
 
     Raises:
-        EngineError: For another context than ``default``, and for one with an endpoint of its own.
+        RefusalError: For another context than ``default``, and for one with an endpoint of its own.
     """
     name, *rest = args or ["ls"]
     parsed = parse(rest, _SPEC)
@@ -40,7 +40,7 @@ def run(_call: Call, _verb: str, args: list[str]) -> int:
     elsewhere = parsed.get("docker") or (name in {"use", "inspect"} and set(parsed.operands) - {"default"})
     if elsewhere or name not in _COMMANDS:
         what = " ".join(["context", name, *parsed.operands])
-        raise EngineError(what, "the only context is this pod's podman", "for another podman set CONTAINER_HOST")
+        raise RefusalError(what, "the only context is this pod's podman", "for another podman set CONTAINER_HOST")
     if name in {"ls", "list"}:
         print(_list(form, quiet=parsed.has("quiet")))
     elif name == "inspect":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.docker import refused
 from podman_agent.docker.direct import is_direct
-from podman_agent.errors import EngineError, exit_code_of
+from podman_agent.errors import RefusalError, exit_code_of
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -120,7 +120,7 @@ def _global(name: str, value: str, env: dict[str, str]) -> None:
         env["DOCKER_CONFIG"] = value
     elif name in {"-c", "--context"} and value not in {"", "default"}:
         msg = f"--context {value}"
-        raise EngineError(
+        raise RefusalError(
             msg,
             "the only context is this pod's podman",
             "leave it out, or for a remote podman set CONTAINER_HOST",

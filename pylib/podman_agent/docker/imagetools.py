@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.docker.call import first_failure
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
 from podman_agent.docker.skopeo import skopeo, skopeo_read
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -36,7 +36,7 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
     if name == "create":
         return _create(call, parsed)
     msg = f"buildx imagetools {name}"
-    raise EngineError(msg, "unknown", "known: inspect NAME, create -t NAME SOURCE...")
+    raise RefusalError(msg, "unknown", "known: inspect NAME, create -t NAME SOURCE...")
 
 
 def _reference(name: str) -> str:
@@ -115,7 +115,7 @@ def _create(call: Call, parsed: Parsed) -> int:
         sources = [tags[0], *sources]
     if not tags or not sources:
         msg = "buildx imagetools create"
-        raise EngineError(msg, "nothing to do", "give -t NAME and a SOURCE")
+        raise RefusalError(msg, "nothing to do", "give -t NAME and a SOURCE")
     from podman_agent.docker.build import untagged  # noqa: PLC0415
 
     sources = [f"{untagged(tags[0])}@{s}" if s.startswith("sha256:") else s for s in sources]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podman_agent.errors import EngineError
+from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -38,21 +38,21 @@ def run(_call: Call, verb: str, _args: list[str]) -> NoReturn:
     """Refuse, with exit code 125, which docker uses for errors of its own.
 
     Raises:
-        EngineError: Always.
+        RefusalError: Always.
     """
     why, fix = INSTEAD[verb]
     msg = f"'{verb}' cannot be had on podman"
-    raise EngineError(msg, why, fix)
+    raise RefusalError(msg, why, fix)
 
 
 def host(value: str) -> NoReturn:
     """Refuse another engine.
 
     Raises:
-        EngineError: Always.
+        RefusalError: Always.
     """
     msg = f"DOCKER_HOST={value} is another engine"
-    raise EngineError(
+    raise RefusalError(
         msg,
         "docker here is the podman of this pod",
         "unset it, or for a remote podman set CONTAINER_HOST",

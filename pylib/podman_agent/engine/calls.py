@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from podman_agent.engine import events, process
-from podman_agent.engine.redact import Redactor
 from podman_agent.errors import EngineError
+from podman_agent.explain.redact import Redactor
 from podman_agent.registry import retry
 from podman_agent.registry.client import endpoints
 from podman_agent.registry.credentials import Access

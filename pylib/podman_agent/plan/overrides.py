@@ -63,8 +63,11 @@ def split(name: str, text: str) -> list[str]:
     """Read a list of registry locations.
 
     Raises:
-        ConfigError: One of them is none.
+        ConfigError: One of them is none, or has a login in it, which is not quoted.
     """
+    if "@" in text:
+        msg = f"{PREFIX}{name} has a login in it"
+        raise ConfigError(msg, "podman takes none in a location", "log in with docker login, or mount a pull secret")
     items = [item.strip() for item in text.split(",") if item.strip()]
     for item in items:
         if any(c in item for c in '"\\\n\0 ') or "://" in item:

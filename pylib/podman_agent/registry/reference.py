@@ -6,7 +6,7 @@ Grammar: https://github.com/distribution/reference/blob/main/reference.go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from podman_agent.errors import UsageError
 
@@ -61,10 +61,6 @@ class Reference:
     def version(self) -> str:
         """What to ask the registry for: the digest, else the tag, else ``latest``."""
         return self.digest or self.tag or "latest"
-
-    def with_tag(self, tag: str) -> Reference:
-        """Give the same repository with another tag and no digest."""
-        return replace(self, tag=tag, digest="")
 
     def __str__(self) -> str:
         """The full name; ``:latest`` where neither tag nor digest is given."""

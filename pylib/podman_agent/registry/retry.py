@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
-from podman_agent.errors import ConfigError, PodmanAgentError, TransientError
+from podman_agent.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -240,11 +240,3 @@ def call(
 
 def _failure(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
-
-
-def raise_for(message: str, otherwise: PodmanAgentError, retry_after: float | None = None) -> None:
-    """Raise `RetryableError` if the message is transient, else `otherwise`."""
-    verdict = classify(message)
-    if verdict.transient:
-        raise RetryableError(verdict.cause, retry_after=retry_after, why=message)
-    raise otherwise

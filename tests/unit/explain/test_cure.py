@@ -171,7 +171,7 @@ def test_every_text_of_the_research_is_known(text: str) -> None:
 
 def test_every_text_of_the_readmes_first_table_is_known() -> None:
     """What it says is decided instead, `explain` can say, too."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
     table = readme.split("| what podman would say |")[1].split("\n\n")[0]
     texts = [text for row in table.splitlines()[2:] for text in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
     assert len(texts) == 7
@@ -328,7 +328,7 @@ def test_a_log_of_any_encoding_is_read(encoding: str) -> None:
     """A step may print Latin-1, and the line that is known may hold some."""
     done = subprocess.run(
         [sys.executable, "-m", "podman_agent.cli", "explain"],
-        env={"PYTHONPATH": str(Path(__file__).parents[2] / "pylib"), "PYTHONIOENCODING": encoding},
+        env={"PYTHONPATH": str(Path(__file__).parents[3] / "pylib"), "PYTHONIOENCODING": encoding},
         input=b"caf\xe9\nError: caf\xe9: layer not known\n",
         capture_output=True,
         check=False,
