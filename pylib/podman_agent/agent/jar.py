@@ -10,6 +10,7 @@ import ssl
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 
@@ -26,10 +27,14 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 # A controller that restarts answers 503 until its plugins are loaded.
 PATIENCE = retry.Policy(attempts=60, max_wait=15)
+OTHER_HOSTS = "PODMAN_AGENT_JAR_HOSTS"
 
 
 def fetch(url: str, directory: Path, *, verify: str | bool = True, log: Callable[[str], None] | None = None) -> Path:
     """Return the controller's agent.jar, from the cache if the controller says that it is still the same.
+
+    The jar is run with the pod's rights: an https URL never leads to http, and to another host only where
+    `OTHER_HOSTS` names it, as ``host[:port],...``.
 
     Args:
         url: Root URL of the controller.
@@ -39,13 +44,13 @@ def fetch(url: str, directory: Path, *, verify: str | bool = True, log: Callable
 
     Raises:
         UnavailableError: The controller answers, but not with the file, or cannot be asked at all.
-        MismatchError: What it sends is no jar.
+        MismatchError: It sends us on to where no jar is taken from, or what it sends is no jar.
         VolumeError: The directory cannot be written.
         TransientError: No answer, or only parts of the jar, for ten minutes.
     """
     source = f"{url.rstrip('/')}/{PATH}"
     verify = _authorities() if verify is True else verify
-    with requests.Session() as session:
+    with _Session(source) as session:
         jar, _ = retry.call(lambda: _attempt(session, source, directory, verify), f"get {source}", PATIENCE, log)
     return jar
 
@@ -62,6 +67,32 @@ def check(file: Path | io.BytesIO, name: str) -> None:
     if broken or "Main-Class:" not in manifest:
         what = f"{name} is not agent.jar"
         raise MismatchError(what, f"{broken} is damaged" if broken else "its manifest names no Main-Class")
+
+
+class _Session(requests.Session):
+    """Follows a redirect only to where a jar may come from."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._source = source
+        self._hosts = {_host(source), *os.environ.get(OTHER_HOSTS, "").split(",")}
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target: str | None = super().get_redirect_target(resp)
+        if target and (host := _host(target)) and resp.url.startswith("https://"):
+            what = f"no agent.jar from {self._source}"
+            scheme = urlsplit(target).scheme or "https"
+            why = f"it is redirected to {scheme}://{host}"
+            if scheme != "https":
+                raise MismatchError(what, f"{why}, where anybody may answer", "serve it over https all the way")
+            if host not in self._hosts:
+                raise MismatchError(what, f"{why}, another host", f"if that is meant, {OTHER_HOSTS}={host}")
+        return target
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL, its login left out."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _attempt(session: requests.Session, source: str, directory: Path, verify: str | bool) -> Path:

@@ -34,6 +34,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "CACHE_LOCKS": ("auto", "trust", "never"),  # whether locks on the volume hold across nodes
     "CACHE_IMAGES": ANY,  # images the job builds from: the store that has them is preferred
     "STATE_DIR": ANY,
+    "JAR_HOSTS": ANY,  # host:port,… that agent.jar may be redirected to
     "RETRY_ATTEMPTS": ANY,  # retry.Policy reads these four
     "RETRY_MAX_WAIT": ANY,
     "RETRY_DEADLINE": ANY,
