@@ -15,6 +15,7 @@ import requests
 from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
 from podman_agent.errors import ConfigError, EngineError, MismatchError, UnavailableError
+from podman_agent.explain.transfers import TRANSIENT_STATUS
 from podman_agent.hot import shim
 from podman_agent.registry import credentials as auth
 from podman_agent.registry import retry
@@ -105,7 +106,7 @@ def test_plain_http_only_when_asked(upstream):
         Registry(upstream.address).ping()
 
 
-@pytest.mark.parametrize("status", sorted(retry.TRANSIENT_STATUS))
+@pytest.mark.parametrize("status", sorted(TRANSIENT_STATUS))
 def test_a_transient_status_is_tried_again(proxy, image, no_sleep, status):
     proxy.reset(Fault(MANIFEST_GET, "status", times=2, status=status))
     assert Registry(proxy.address, INSECURE).manifest("team/x", "1").digest == image[0]

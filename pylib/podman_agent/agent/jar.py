@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from podman_agent.errors import MismatchError, UnavailableError, VolumeError
+from podman_agent.explain.transfers import TRANSIENT_STATUS
 from podman_agent.files import replace
 from podman_agent.registry import retry
 
@@ -115,7 +116,7 @@ def _attempt(session: requests.Session, source: str, directory: Path, verify: st
     if answer.status_code == requests.codes.not_modified and known:
         return jar
     said = f"{answer.status_code} {answer.reason}"
-    if answer.status_code in retry.TRANSIENT_STATUS:
+    if answer.status_code in TRANSIENT_STATUS:
         raise retry.RetryableError(said)
     if answer.status_code != requests.codes.ok:
         raise _unavailable(source, said, "JENKINS_URL must be the controller's root URL, its path included")

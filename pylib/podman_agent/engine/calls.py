@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from podman_agent.engine import events, process
 from podman_agent.errors import EngineError
 from podman_agent.explain.redact import Redactor
+from podman_agent.explain.verdict import classify
 from podman_agent.registry import retry
 from podman_agent.registry.client import endpoints
 from podman_agent.registry.credentials import Access
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from podman_agent.registry.reference import Reference
-
-_FIXES = {
-    "unauthorized": "log in with podman-agent login, or check the pull secret",
-    "denied": "log in with podman-agent login, or check the rights of this login",
-    "the registry speaks plain HTTP": "use --insecure if that is meant to be so",
-    "certificate not trusted": "put its CA below /etc/containers/certs.d, or use --cert-dir",
-    "disk full": "make space with podman-agent gc, or a larger volume",
-}
 
 
 class PodmanCli:
@@ -117,7 +110,7 @@ class PodmanCli:
         if not done.returncode:
             return
         error = self._error(done, what)
-        verdict = retry.classify(error.why)
+        verdict = classify(error.why)
         if verdict.transient:
             asked = None
             if registry and verdict.cause.startswith(("429", "503")):
@@ -135,7 +128,8 @@ class PodmanCli:
         if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way
             last = logged[1].replace('\\"', '"')
         why = self.redact(last.removeprefix("Error: "))
-        fix = _FIXES.get(retry.classify(why).cause, "")
+        known = classify(why).known
+        fix = known.cure if known else ""
         return EngineError(what, why, fix, returncode=done.returncode)
 
     def _line(self, what: str, note: events.Listener | None = None) -> Callable[[str], None]:

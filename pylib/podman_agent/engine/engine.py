@@ -16,6 +16,8 @@ from podman_agent.engine import events, process
 from podman_agent.engine.calls import PodmanCli, sha
 from podman_agent.engine.results import BuildResult, CopyResult, ImageInfo, Layer, PullResult, PushResult, RunResult
 from podman_agent.errors import EngineError, MismatchError, PodmanAgentError
+from podman_agent.explain.transfers import UNAUTHORIZED
+from podman_agent.explain.verdict import classify
 from podman_agent.registry import retry
 from podman_agent.registry.client import Manifest, endpoints
 from podman_agent.registry.reference import Reference
@@ -138,7 +140,7 @@ class Engine(PodmanCli):
 
         A new podman gets a new token; it is tried once only.
         """
-        if retry.classify(error.why).cause != "unauthorized":
+        if classify(error.why).known is not UNAUTHORIZED:
             return False
         *_, (registry, place) = endpoints(there, self.access, self.policy)
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from podman_agent.errors import EngineError, MismatchError, UnavailableError
+from podman_agent.explain.transfers import TRANSIENT_STATUS
 from podman_agent.registry import credentials as auth
 from podman_agent.registry import retry
 from podman_agent.registry.mirrors import RegistriesConf
@@ -261,7 +262,7 @@ class Registry:
                 raise retry.RetryableError(_reason(error)) from error
             except requests.RequestException as error:  # a body cut short, too many redirects
                 raise retry.RetryableError(_reason(error)) from error
-            if response.status_code in retry.TRANSIENT_STATUS:
+            if response.status_code in TRANSIENT_STATUS:
                 cause = f"{response.status_code} {response.reason}"
                 raise retry.RetryableError(cause, retry_after=retry_after(response))
             return response
@@ -293,7 +294,7 @@ class Registry:
 
 def retry_after(response: requests.Response) -> float | None:
     """Read `Retry-After` in seconds (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)."""
-    if response.status_code not in retry.TRANSIENT_STATUS:
+    if response.status_code not in TRANSIENT_STATUS:
         return None
     value = response.headers.get("Retry-After", "")
     return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) else None

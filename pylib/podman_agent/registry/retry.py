@@ -1,4 +1,4 @@
-"""What is worth another attempt and what is not, once, for podman's messages and for HTTP.
+"""How often and how long something is tried again; whether it is worth it, `podman_agent.explain.verdict` says.
 
 Podman's own retry (https://docs.podman.io/en/latest/markdown/podman-push.1.html#retry-attempts) is
 switched off wherever this module is in charge, so that the two do not multiply. It would not do
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -24,62 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("podman_agent.registry.retry")
 T = TypeVar("T")
-
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP answers that say "later" (https://www.rfc-editor.org/rfc/rfc9110#section-15,
-https://www.rfc-editor.org/rfc/rfc8470#section-5.2 and https://www.rfc-editor.org/rfc/rfc6585)."""
-
-# The words are Go's and containers/image's; first match wins, so what is never retried stands first.
-_NEVER = (
-    (r"exit status \d+|exit code \d+|while running runtime", "the build's own command failed"),
-    (r"unauthorized|authentication required|invalid username/password|\b401\b", "unauthorized"),
-    (r"\bdenied\b|\bforbidden\b|\b403\b", "denied"),
-    (r"manifest unknown|name unknown|image not known|no such image|\b404\b", "not found"),
-    (r"name invalid|invalid reference|must be lowercase|[Ii]nvalid image name", "name invalid"),
-    (r"server gave HTTP response to HTTPS client", "the registry speaks plain HTTP"),
-    (r"x509: |certificate signed by unknown|certificate is not valid", "certificate not trusted"),
-    (r"no space left on device", "disk full"),
-    (r"no such host", "unknown host"),
-)
-_TRANSIENT = (
-    (r"toomanyrequests|too many requests|\b429\b", "429 Too Many Requests"),
-    (r"\b(408|425|500|502|503|504)\b(?: [A-Z][a-z]+(?: [A-Z][a-z]+)*)?", ""),
-    (r"(?i)(internal server error|bad gateway|service unavailable|gateway time-?out)", ""),
-    (r"unexpected EOF", "unexpected EOF"),
-    (r"TLS handshake (timeout|EOF)|tls: .*EOF|remote error: tls: internal error", "TLS handshake"),
-    (r"connection (refused|reset by peer|timed out)|no route to host", ""),
-    (r"i/o timeout|Client\.Timeout|deadline exceeded|timed? ?out|server misbehaving", "timeout"),
-    (r"(?:: |\b)EOF\b|use of closed network connection|broken pipe|server closed|GOAWAY", "connection lost"),
-    (r"network is unreachable|Connection aborted|RemoteDisconnected", "connection lost"),
-    (r"digest (?:invalid|did not match)|provided digest did not match", "corrupted on the way"),
-    (r"blob upload (?:unknown|invalid)|blob unknown", "the registry lost the upload"),
-)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether to try again, and the cause in a few words."""
-
-    transient: bool
-    cause: str
-
-
-def classify(message: str) -> Verdict:
-    """Judge podman's error line.
-
-    Args:
-        message: The text after `Error:`; a build's output does not belong here, only its error.
-
-    Returns:
-        Transient or not; an unknown message is not.
-    """
-    # A digest may contain 429 and a port may be 500: neither says anything.
-    text = re.sub(r"[0-9a-f]{12,}|(?<=:)\d{2,5}(?=[/:\s\"'])|:\d+->", "", message)
-    for patterns, transient in ((_NEVER, False), (_TRANSIENT, True)):
-        for pattern, label in patterns:
-            if match := re.search(pattern, text):
-                return Verdict(transient, label or match.group())
-    return Verdict(transient=False, cause=message)
 
 
 class RetryableError(Exception):
