@@ -87,8 +87,8 @@ RULES = (
         name="the registry speaks plain HTTP",
     ),
     Explanation(
-        'pinging container registry r: Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed by'
-        " unknown authority",
+        'pinging container registry r: Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed'
+        " by unknown authority",
         _AT + r".*\bx509: ",
         "nobody whom this pod trusts has signed the registry's certificate, or it is of another name or time",
         "mount its CA as /etc/containers/certs.d/HOST:PORT/ca.crt (a ConfigMap will do), or use --cert-dir",
