@@ -19,6 +19,7 @@ import agents  # noqa: E402
 import kill  # noqa: E402
 import together  # noqa: E402
 from podman_agent.store import gc, layout, removal  # noqa: E402
+from podman_agent.store.beneath import Root  # noqa: E402
 from podman_agent.store.content import image_names  # noqa: E402
 from podman_agent.store.layout import HOME, Store  # noqa: E402
 from podman_agent.store.locks import locked  # noqa: E402
@@ -59,7 +60,7 @@ def test_after_each_of_30_sudden_deaths_the_next_pod_builds_the_right_image(
     gc.collect(killed, gc.Policy())
     for path in (killed, twin):
         kill.keep_only_base(path)
-    assert gc.usage([killed]) == pytest.approx(gc.usage([twin]), rel=0.05)
+    assert gc.usage([killed], Root(killed)) == pytest.approx(gc.usage([twin], Root(twin)), rel=0.05)
 
 
 def test_pods_at_once_on_one_volume_do_not_disturb_each_other(volume: Path, address: str) -> None:
@@ -124,13 +125,14 @@ LOCKS_STAY_ON_THE_NODE = """
 import os, subprocess, sys
 from pathlib import Path
 from podman_agent.store import claim, locks
+from podman_agent.store.layout import Store
 for name in ("lower", "upper", "work", "a", "b"):
     Path("/var/lib/containers/fuse", name).mkdir(parents=True, exist_ok=True)
 os.chdir("/var/lib/containers/fuse")
 for node in ("a", "b"):
     subprocess.run(["fuse-overlayfs", "-o", "lowerdir=lower,upperdir=upper,workdir=work", node], check=True)
-fd = locks.try_lock(Path("a/lock"))
-print("both nodes got the lock:", locks.try_lock(Path("b/lock")) is not None)
+fd = locks.try_lock(Store(Path("a").absolute()))
+print("both nodes got the lock:", locks.try_lock(Store(Path("b").absolute())) is not None)
 print("the trial alone says:", repr(locks.trial(Path("a").resolve())))
 ours = claim(Path("a").resolve(), key=None, env={"HOSTNAME": "agent-1"}, legacy=Path("/x"), run=Path("/run/t"))
 print(ours.store, "|", ours.message)
@@ -150,11 +152,11 @@ def test_the_holder_survives_its_step_and_dies_with_the_container(volume: Path, 
     pod = agents.Worker(volume, address, "claim", "shell", "echo up; sleep 1000")
     assert "up" in pod.lines()
     [store] = layout.all_stores(volume)
-    with locked(store.lock) as free:
+    with locked(store) as free:
         assert not free
     pod.kill()
     pod.wait()
-    with locked(store.lock) as free:
+    with locked(store) as free:
         assert free
 
 

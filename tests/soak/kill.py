@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import agents
 from podman_agent.store import gc, layout, removal
+from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content
 from podman_agent.store.locks import locked
 from podman_agent.store.verify import verify
@@ -112,7 +113,7 @@ def taken(volume: Path, *, all_of_them: bool) -> Iterator[None]:
         for store in stores[MOST_STORES:]:
             gc.remove_store(store)
         for store in stores[:MOST_STORES]:
-            held.enter_context(locked(store.lock))
+            held.enter_context(locked(store))
         yield
 
 
@@ -162,7 +163,7 @@ def damage(volume: Path) -> list[str]:
 def keep_only_base(volume: Path) -> None:
     """Drop work images, so that sizes compare like with like."""
     for store in layout.all_stores(volume):
-        with locked(store.lock) as free:
+        with locked(store) as free:
             assert free, f"{store.name} is still locked"
             for content in Content.all(store.graphroot):
                 names = {i: r.get("names") or [] for i, r in content.images.items()}
@@ -209,7 +210,7 @@ def main() -> int:
         )
         unkilled(twin, registry.address, mode, options)
     found = damage(volume)
-    before = gc.usage([volume])
+    before = gc.usage([volume], Root(volume))
     outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []
     result = {
         "mode": name,
@@ -221,14 +222,14 @@ def main() -> int:
         "between": sorted(set(load))[:20],
         "damage": found,
         "bytes_before_gc": before,
-        "bytes_after_gc": gc.usage([volume]),
+        "bytes_after_gc": gc.usage([volume], Root(volume)),
         "gc": [o.as_json() for o in outcomes],
     }
     if args.mode == "claim":
         for path in (volume, twin):
             keep_only_base(path)
         with contextlib.suppress(ZeroDivisionError):
-            killed, never = (gc.usage([path]) for path in (volume, twin))
+            killed, never = (gc.usage([path], Root(path)) for path in (volume, twin))
             result["size_against_never_killed"] = round(killed / never, 4)
     print(json.dumps(result, indent=1))
     return 1 if failures or found else 0

@@ -13,9 +13,11 @@ from podman_agent import cli
 from podman_agent.commands.gc import parse_age, parse_size
 from podman_agent.errors import UsageError
 from podman_agent.store import gc, layout, removal, sealed
+from podman_agent.store.beneath import Root
 from podman_agent.store.clock import now
 from podman_agent.store.content import image_names
 from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.usage import could_free
 from podman_agent.store.verify import verify
 from store.fabricate import Fabric, small
 
@@ -92,7 +94,7 @@ def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, cl
     new = volume.pod("b")
     removal.remove(new.graphroot)
     small(new.graphroot)
-    both = gc.usage([volume.root / HOME])
+    both = gc.usage([volume.root / HOME], Root(volume.root))
     for ours in (old, new):
         volume.kill(ours)
     gc.collect(volume.root, gc.Policy(budget=both * 3 // 4))
@@ -103,7 +105,7 @@ def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, cl
 def test_in_the_last_store_images_nobody_stands_on_go_first(volume: Volume) -> None:
     ours, fabric = stocked(volume, "a")
     volume.kill(ours)
-    gc.collect(volume.root, gc.Policy(budget=gc.usage([volume.root / HOME]) - 16384))
+    gc.collect(volume.root, gc.Policy(budget=gc.usage([volume.root / HOME], Root(volume.root)) - 16384))
     assert image_names(fabric.root) == {"docker.io/library/base:latest"}
     assert not verify(fabric.root).damage
 
@@ -153,7 +155,7 @@ def test_a_claimer_that_comes_while_a_store_is_removed_takes_another(volume: Vol
     ours, _ = stocked(volume, "a")
     volume.kill(ours)
     store = Store(volume.root / HOME / ours.store)
-    with gc.locks.locked(store.lock) as free:
+    with gc.locks.locked(store) as free:
         assert free
         assert volume.pod("b").store == "default/1"
 
@@ -162,9 +164,9 @@ def test_what_could_be_freed_is_estimated_without_the_bytes_of_pods_at_work(volu
     first, _ = stocked(volume, "a")
     second = volume.pod("b")  # hard links of the same layers
     volume.kill(first)
-    assert gc.could_free(volume.root) == 0
+    assert could_free(volume.root) == 0
     volume.kill(second)
-    assert gc.could_free(volume.root) > 70000
+    assert could_free(volume.root) > 70000
 
 
 @pytest.mark.parametrize(("text", "size"), [("40G", 40_000_000_000), ("500Mi", 500 << 20), ("1.5k", 1500), ("7", 7)])
@@ -208,7 +210,7 @@ def test_the_command_lists_collects_verifies_and_removes(volume: Volume, capsys:
     assert "freed" in command(capsys, "cache", "gc", *at)[1]
     assert command(capsys, "cache", "rm", "--all", *at)[0] == 0
     assert not exists(volume, "default/0")
-    assert State.read(volume.root / HOME / "default/0/state.json") == State()
+    assert State.read(volume.root / HOME / "default/0/state.json", Root(volume.root)) == State()
 
 
 def test_a_large_blob_info_cache_goes_when_no_pod_is_there(volume: Volume) -> None:
@@ -241,7 +243,7 @@ def test_a_store_named_by_a_pod_is_not_removed_by_its_lock_alone(volume: Volume)
     [outcome] = gc.collect(volume.root, gc.Policy(age=0))
     assert "not old enough" in outcome.skipped
     assert store.path.is_dir()
-    assert gc.could_free(volume.root) == 0
+    assert could_free(volume.root) == 0
 
 
 def test_a_store_that_another_collector_removes_meanwhile_stops_nothing(
@@ -254,7 +256,7 @@ def test_a_store_that_another_collector_removes_meanwhile_stops_nothing(
         volume.kill(ours)
     listed = layout.stores(volume.root / HOME / "default")
     removal.remove(volume.root / HOME / gone.store)
-    monkeypatch.setattr(layout, "stores", lambda _: listed)
+    monkeypatch.setattr(layout, "stores", lambda *_: listed)
     outcomes = gc.collect(volume.root, gc.Policy())
     assert [o.skipped or o.done for o in outcomes] == ["removed meanwhile", ["removed 1 orphan directory"]]
 

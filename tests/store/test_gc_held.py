@@ -54,7 +54,7 @@ def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
     written = tmp_path / "diff"
     written.mkdir()
     order: list[str] = []
-    monkeypatch.setattr(gc_held, "usage", lambda _: order.append("walk") or 0)
+    monkeypatch.setattr(gc_held, "usage", lambda *_: order.append("walk") or 0)
     monkeypatch.setattr(gc_held, "dead_builds", lambda _: order.append("list") or [("c", written)])
     monkeypatch.setattr(gc_held, "at_work", lambda: order.append("ask") or True)
     outcome = gc.Outcome(store.name)

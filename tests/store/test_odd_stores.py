@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from podman_agent.errors import ConfigError, DataError
 from podman_agent.store import claims, layout, locks, record, removal
+from podman_agent.store.beneath import Root
 from podman_agent.store.clock import boot_id, now
 from podman_agent.store.content import Content, image_names
 from podman_agent.store.layout import HOME, State, Store
@@ -154,7 +154,7 @@ def test_what_root_collects_stays_its_owners(tmp_path: Path) -> None:
     (fabric.root / "overlay-layers/layers.json").chmod(0o640)
     assert sweep(store, now=1795426370.0).containers == 1
     store.save(store.state)
-    with locks.locked(store.lock):
+    with locks.locked(store):
         found = {p: p.lstat() for p in store.path.rglob("*")}
     assert {(s.st_uid, s.st_gid) for s in found.values()} == {(1000, 1001)}
     assert found[store.trash].st_uid == 1000
@@ -192,7 +192,7 @@ def test_a_planted_link_does_not_lead_the_repair_into_another_key(volume: Volume
     target = of(volume, theirs).path / link
     shutil.rmtree(store.path / link, ignore_errors=True)
     (store.path / link).symlink_to(target if target.exists() else of(volume, theirs).path)
-    with locks.locked(store.lock) as free:
+    with locks.locked(store) as free:
         assert free
         sweep(store, now=now(), unreferenced_age=0)
     assert volume.pod("c").store == bad.store
@@ -255,9 +255,8 @@ def test_a_store_that_cannot_be_repaired_is_passed_over_and_named(volume: Volume
     second = volume.pod("b")
     volume.kill(first)
     volume.kill(second)
-    layers = first.graphroot / "overlay-layers"
-    layers.mkdir(exist_ok=True)
-    (layers / "layers.json").write_text(json.dumps([{"id": "ab" * 32, "flags": 7}]))
+    removal.remove(first.graphroot)
+    first.graphroot.write_text("a file where podman has a directory")
     state = of(volume, first).state
     state.claimed += 1000
     of(volume, first).save(state)
@@ -270,8 +269,8 @@ def test_leftovers_of_trials_and_adoptions_are_found_once_they_are_old(volume: V
     directory = layout.key_directory(volume.root, "default")
     for name in (".lock-trial-1", ".adopt-1", ".trash-1", "0"):
         (directory / name).mkdir()
-    assert [p.name for p in removal.leftovers(directory, now() - 3600)] == [".trash-1"]
-    found = sorted(p.name for p in removal.leftovers(directory, now() + 1))
+    assert [p.name for p in removal.leftovers(directory, now() - 3600, Root(volume.root))] == [".trash-1"]
+    found = sorted(p.name for p in removal.leftovers(directory, now() + 1, Root(volume.root)))
     assert found == [".adopt-1", ".lock-trial-1", ".trash-1"]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
 from podman_agent.prepare import state
-from podman_agent.store import clock, gc, layout, locks, record, sealed, units
+from podman_agent.store import clock, gc, layout, locks, record, sealed, units, usage
 from podman_agent.store.content import Content
 from podman_agent.store.space import space
 from podman_agent.store.verify import verify
@@ -66,15 +66,15 @@ class Row:
 
 def _row(store: Store, now: float) -> Row:
     state = store.state
-    with locks.locked(store.lock) as free:
+    with locks.locked(store) as free:
         held = not free
     try:
-        contents = Content.all(store.graphroot)
+        contents = Content.of(store)
         word = "claimed" if held else "free"
     except DataError:
         contents, word = [], "torn"
-    except PermissionError:
-        contents, word = [], record.FOREIGN
+    except OSError as error:
+        contents, word = [], record.FOREIGN if isinstance(error, PermissionError) else "odd"
     return Row(
         store=store.name,
         state="by pod" if not store.provable else word,
@@ -84,7 +84,7 @@ def _row(store: Store, now: float) -> Row:
         flavour=state.flavour,
         images=sum(len(c.images) for c in contents),
         layers=sum(len(c.layers) for c in contents),
-        bytes=sum(r.get("diff-size", 0) for c in contents for r in c.layers.values()),
+        bytes=sum(r.get("diff-size") or 0 for c in contents for r in c.layers.values()),
         graphroot=str(store.graphroot),
     )
 
@@ -112,7 +112,7 @@ def _list(args: argparse.Namespace) -> int:
     ]
     print(table(["STORE", "STATE", "LAST OWNER", "LAST CLAIM", "DRIVER", "IMAGES", "LAYERS", "SIZE"], cells))
     room = space(args.volume)
-    print(f"{args.volume}: {room.text}; gc could free about {units.size_text(gc.could_free(args.volume))}")
+    print(f"{args.volume}: {room.text}; gc could free about {units.size_text(usage.could_free(args.volume))}")
     return 0
 
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from podman_agent.store import clock, layout, locks, record
+from podman_agent.store.beneath import Root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +29,23 @@ def adopt(volume: Path, directory: Path, legacy: Path) -> Store | None:
     Raises:
         OSError: The volume cannot be written.
     """
-    if directory.name != layout.DEFAULT_KEY or not any(legacy.glob("*-layers")) or _adopted(directory):
+    root = Root(volume)
+    if directory.name != layout.DEFAULT_KEY or legacy != volume / "storage" or not _is_podmans(legacy, root):
         return None
-    if legacy != volume / "storage" or legacy.is_symlink() or layout.planted(legacy):
+    if _adopted(directory):
         return None
     # a lock of its own: two pods at once would make two stores of it
-    fd = os.open(directory / "adopt.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+    fd = root.open(directory / "adopt.lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o660)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         return None if _adopted(directory) else _adopt(directory)
     finally:
         os.close(fd)
+
+
+def _is_podmans(legacy: Path, root: Root) -> bool:
+    """Whether podman has written there, and nothing in it leads elsewhere."""
+    return any(name.endswith("-layers") for name, _ in root.entries(legacy)) and not layout.planted(legacy, root)
 
 
 def _adopted(directory: Path) -> bool:
@@ -49,7 +56,7 @@ def _adopt(directory: Path) -> Store:
     store, fd = locked_new_store(directory)
     try:
         store.save(record.State(flavour="root", adopted=clock.now()))
-        (store.path / "storage").symlink_to(layout.PLAIN)
+        store.root.symlink(layout.PLAIN, store.path / "storage")
     finally:
         os.close(fd)
     return store
@@ -63,6 +70,6 @@ def locked_new_store(directory: Path) -> tuple[Store, int]:
     """
     while True:
         store = layout.new_store(directory)
-        fd = locks.try_lock(store.lock)
+        fd = locks.try_lock(store)
         if fd is not None:
             return store, fd

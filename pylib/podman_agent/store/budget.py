@@ -31,10 +31,10 @@ def _total(layers: dict[Path, dict[str, int]]) -> int:
 
 def _layers(store: Store) -> dict[str, int]:
     try:
-        contents = Content.all(store.graphroot)
-    except DataError:
+        contents = Content.of(store)
+    except (DataError, OSError):
         return {}
-    return {i: r.get("diff-size", 0) for content in contents for i, r in content.layers.items()}
+    return {i: r.get("diff-size") or 0 for content in contents for i, r in content.layers.items()}
 
 
 def keep_within(directory: Path, ours: Store, budget: int) -> tuple[str, list[Path]]:
@@ -55,7 +55,7 @@ def keep_within(directory: Path, ours: Store, budget: int) -> tuple[str, list[Pa
     for store in sorted(others, key=lambda s: s.state.claimed):
         if _total(layers) <= budget:
             break
-        with locks.locked(store.lock) as free:
+        with locks.locked(store) as free:
             if free and not leads_elsewhere(store):
                 rubbish.append(set_aside(store))
                 done.append(f"store {store.name} removed")

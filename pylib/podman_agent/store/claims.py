@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.errors import DataError, VolumeError
 from podman_agent.store import clock, layout, locks, units
 from podman_agent.store.adopt import adopt, locked_new_store
-from podman_agent.store.content import image_names
+from podman_agent.store.content import DRIVERS, image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
 from podman_agent.store.record import State, read_json, write_json
@@ -163,16 +163,16 @@ class _Claimer:
             number += 1  # no pod's name has an underscore
             store = Store(self.directory / (name if number == 1 else f"{name}_{number}"))
             try:
-                store.path.mkdir()
+                store.root.mkdir(store.path)
                 made = True
             except FileExistsError:
                 made = False
-            if store.path in self.odd or store.path.is_symlink() or not (made or (shown and self._fits(store))):
+            if store.path in self.odd or not store.root.is_dir(store.path):
                 continue
-            if shown:
-                fd = locks.try_lock(store.lock)
-            else:  # nobody else can have made it
-                fd = os.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+            if not (made or (shown and self._fits(store))):
+                continue
+            # where locks cannot be shown to work, nobody else can have made it
+            fd = locks.try_lock(store) if shown else store.root.open(store.lock, os.O_RDWR | os.O_CREAT, 0o660)
         if made:
             store.save(self._new_state(locks=False))
         self.messages.append(
@@ -195,7 +195,7 @@ class _Claimer:
         for store in self._by_warmth():
             if store.path in self.odd:
                 continue
-            fd = locks.try_lock(store.lock)
+            fd = locks.try_lock(store)
             if fd is not None:
                 return store, fd
         return None
@@ -203,7 +203,7 @@ class _Claimer:
     def _warmth(self, store: Store, state: State) -> tuple[int, float, float]:
         """How likely a store has what the job needs: its images, its job, last used."""
         wanted = self.settings.images
-        images = len(wanted & image_names(store.graphroot)) if wanted else 0
+        images = len(wanted & image_names(store.graphroot, store.root)) if wanted else 0
         return images, state.jobs.get(self.settings.job, 0.0), state.claimed
 
     def _by_warmth(self) -> list[Store]:
@@ -272,12 +272,13 @@ class _Claimer:
         try:
             state, now = store.state, clock.now()
             swept = sweep(store, now=now, moved_in=True)
-            if not any(store.graphroot.glob("*-images/images.json")):  # new, or killed before it was warm
+            if not _has_images(store):  # new, or killed before it was warm
                 self._warm(store)
             rubbish = self._keep_budget(store)
             self._add_sealed(store, state)
-            store.tmp.mkdir(exist_ok=True)
-            store.graphroot.mkdir(exist_ok=True)
+            for directory in (store.tmp, store.graphroot):
+                if not store.root.is_dir(directory):
+                    store.root.mkdir(directory)
             jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
             newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
             state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, clock.boot_id()
@@ -291,7 +292,7 @@ class _Claimer:
     def _hold(self, store: Store, fd: int, swept: Swept, rubbish: list[Path]) -> Claim:
         """Hold the lock until the container dies, and remember it."""
         fifo = self.record.with_suffix(".alive")
-        locks.hold(fd, fifo, [*rubbish, *([store.trash] if store.trash.exists() else [])])
+        locks.hold(fd, fifo, [*rubbish, *([store.trash] if store.root.is_dir(store.trash) else [])])
         value: dict[str, Any] = {
             "volume": str(self.volume),
             "graphroot": str(store.graphroot),
@@ -338,7 +339,7 @@ class _Claimer:
     def _warn_of_low_space(self) -> None:
         room = space(self.volume)
         if room.low:
-            from podman_agent.store.gc import could_free  # noqa: PLC0415 - rarely needed
+            from podman_agent.store.usage import could_free  # noqa: PLC0415 - rarely needed
 
             freed = units.size_text(could_free(self.volume))
             self.messages.append(
@@ -353,6 +354,10 @@ class _OddStore(Exception):  # noqa: N818 - never seen outside
         self.cause = cause
         text = cause.strerror if isinstance(cause, OSError) else None
         super().__init__(text or str(cause) or type(cause).__name__)
+
+
+def _has_images(store: Store) -> bool:
+    return any(store.root.mode(store.graphroot / f"{driver}-images/images.json") for driver in DRIVERS)
 
 
 def _plain(owner: str) -> str:

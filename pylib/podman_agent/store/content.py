@@ -16,15 +16,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
-from podman_agent.store import layout
+from podman_agent.store.beneath import Root
 from podman_agent.store.record import read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from podman_agent.store.layout import Store
 
 Record = dict[str, Any]
 
 DRIVERS = ("overlay", "vfs")
+_DIRECTORIES = {
+    driver: (*(f"{driver}{part}" for part in ("", "-layers", "-images", "-containers")), *below)
+    for driver, below in (("overlay", ("overlay/l", "overlay/staging", "overlay/tempdirs")), ("vfs", ("vfs/dir",)))
+}
 _ID = re.compile(r"[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[.0-9a-z]*")
 # Read-only stores that distributions add by default; their layers may be parents of ours.
@@ -43,50 +52,97 @@ def big_data_name(key: str) -> str:
     return "=" + base64.standard_b64encode(key.encode()).decode()
 
 
-def _records(path: Path) -> dict[str, Record]:
-    listed = read_json(path) or []
+# What a field is, where there is one; a hostile record must not be what stops the work on all others.
+_KINDS: dict[str, tuple[type, type | None]] = {
+    **dict.fromkeys(("parent", "created", "layer", "image", "diff-digest"), (str, None)),
+    **dict.fromkeys(("names", "mapped-layers", "big-data-names"), (list, str)),
+    "diff-size": (int, None),
+    "flags": (dict, None),
+    "big-data-sizes": (dict, int),
+    "big-data-digests": (dict, str),
+}
+
+
+def _is_record(record: Record) -> bool:
+    """Whether a record is one of podman's: its id becomes part of paths, so it must be one."""
+    if not isinstance(record["id"], str) or not is_id(record["id"]):
+        return False
+    for name, (kind, of) in _KINDS.items():
+        if record.get(name) is None:
+            continue
+        if not isinstance(record[name], kind):
+            return False
+        items: Iterable[Any] = record[name].values() if kind is dict else record[name]
+        if of and not all(isinstance(item, of) for item in items):
+            return False
+    return True
+
+
+def _records(path: Path, root: Root) -> dict[str, Record]:
+    listed = read_json(path, root) or []
     try:
-        return {record["id"]: record for record in listed}
-    except (TypeError, KeyError) as error:
-        what = f"{path} is not a list of records"
-        raise DataError(what) from error
+        if all(_is_record(record) for record in listed):
+            return {record["id"]: record for record in listed}
+    except (AttributeError, TypeError, KeyError):
+        pass
+    what = f"{path} is not a list of records"
+    raise DataError(what)
 
 
 @dataclass
 class Content:
-    """Layers, images and containers of one driver in one containers-storage directory."""
+    """Layers, images and containers of one driver in one containers-storage directory.
+
+    Attributes:
+        root: The graphroot.
+        within: What is trusted: the volume that the graphroot lies below, or the graphroot itself.
+    """
 
     root: Path
     driver: str
     layers: dict[str, Record] = field(default_factory=dict)
     images: dict[str, Record] = field(default_factory=dict)
     containers: dict[str, Record] = field(default_factory=dict)
+    within: Root = field(kw_only=True)
 
     @classmethod
-    def read(cls, root: Path, driver: str) -> Content:
+    def read(cls, root: Path, driver: str, within: Root | None = None) -> Content:
         """Read one driver's files; images first, so that their layers are at least as new.
 
+        Args:
+            root: The graphroot.
+            driver: One of `DRIVERS`.
+            within: As the attribute; None for the graphroot itself.
+
         Raises:
-            DataError: One of the files is torn, or a symbolic link would lead to another store.
+            DataError: One of the files is torn or none of podman's, or a symbolic link would lead to another store.
+            OSError: One of them cannot be read.
         """
-        if links := layout.planted(root):
-            what = f"{links[0]} is a symbolic link"
+        within = within or Root(root)
+        if link := next((root / name for name in _DIRECTORIES[driver] if within.is_symlink(root / name)), None):
+            what = f"{link} is a symbolic link"
             raise DataError(what)
-        images = _records(root / f"{driver}-images/images.json")
-        layers = _records(root / f"{driver}-layers/layers.json")
-        layers |= _records(root / f"{driver}-layers/volatile-layers.json")
-        containers = _records(root / f"{driver}-containers/containers.json")
-        containers |= _records(root / f"{driver}-containers/volatile-containers.json")
-        return cls(root, driver, layers, images, containers)
+        images = _records(root / f"{driver}-images/images.json", within)
+        layers = _records(root / f"{driver}-layers/layers.json", within)
+        layers |= _records(root / f"{driver}-layers/volatile-layers.json", within)
+        containers = _records(root / f"{driver}-containers/containers.json", within)
+        containers |= _records(root / f"{driver}-containers/volatile-containers.json", within)
+        return cls(root, driver, layers, images, containers, within=within)
 
     @classmethod
-    def all(cls, root: Path) -> list[Content]:
-        """One `Content` for each driver the directory was used with.
+    def all(cls, root: Path, within: Root | None = None) -> list[Content]:
+        """One `Content` for each driver the directory was used with; arguments and errors as for `read`."""
+        if within is None:
+            try:
+                within = Root(root)
+            except FileNotFoundError:
+                return []
+        return [cls.read(root, d, within) for d in DRIVERS if within.mode(root / f"{d}-layers")]
 
-        Raises:
-            DataError: One of the files is torn.
-        """
-        return [cls.read(root, d) for d in DRIVERS if (root / f"{d}-layers").is_dir()]
+    @classmethod
+    def of(cls, store: Store) -> list[Content]:
+        """As `all`, of a store on a volume."""
+        return cls.all(store.graphroot, store.root)
 
     def kind(self, what: str) -> Path:
         """The directory of ``layers``, ``images`` or ``containers``."""
@@ -123,10 +179,7 @@ class Content:
 
     @cached_property
     def _present(self) -> set[str]:
-        try:
-            return {e.name for e in os.scandir(self.layer_home)}
-        except FileNotFoundError:
-            return set()
+        return {name for name, _ in self.within.entries(self.layer_home)}
 
     @cached_property
     def _sound(self) -> dict[str, bool]:
@@ -183,7 +236,7 @@ class Content:
         if f"sha256:{image['id']}" in names:
             return ""
         try:
-            manifest = read_json(self.kind("images") / image["id"] / "manifest")
+            manifest = read_json(self.kind("images") / image["id"] / "manifest", self.within)
         except DataError:
             return "its manifest is torn"
         config = manifest.get("config", {}).get("digest") if isinstance(manifest, dict) else None
@@ -193,30 +246,30 @@ class Content:
     def stored(self, image: str) -> float:
         """When an image came into this store (Unix seconds)."""
         try:
-            return (self.kind("images") / image).stat().st_mtime
+            return self.within.lstat(self.kind("images") / image).st_mtime
         except FileNotFoundError:
             return 0.0
 
     def save_images(self) -> None:
         """Write the images back."""
-        write_json(self.kind("images") / "images.json", list(self.images.values()))
+        write_json(self.kind("images") / "images.json", list(self.images.values()), self.within)
 
     def save_layers(self) -> None:
         """Write the layers back, each parent before its children."""
         ordered = sorted(self.layers.values(), key=lambda r: len(self.chain(r["id"])))
-        write_json(self.kind("layers") / "layers.json", ordered)
-        write_json(self.kind("layers") / "volatile-layers.json", [])
+        write_json(self.kind("layers") / "layers.json", ordered, self.within)
+        write_json(self.kind("layers") / "volatile-layers.json", [], self.within)
 
     def save_containers(self) -> None:
         """Write the containers back."""
-        write_json(self.kind("containers") / "containers.json", list(self.containers.values()))
-        write_json(self.kind("containers") / "volatile-containers.json", [])
+        write_json(self.kind("containers") / "containers.json", list(self.containers.values()), self.within)
+        write_json(self.kind("containers") / "volatile-containers.json", [], self.within)
 
 
-def image_names(root: Path) -> set[str]:
-    """All names of all images of a store; empty when it cannot be read."""
+def image_names(root: Path, within: Root | None = None) -> set[str]:
+    """All names of all images of a store; empty when it cannot be read; arguments as for `Content.read`."""
     try:
-        found = Content.all(root)
+        found = Content.all(root, within)
     except DataError:
         return set()
     return {n for c in found for i in c.images.values() for n in i.get("names") or []}
@@ -224,8 +277,8 @@ def image_names(root: Path) -> set[str]:
 
 def label(image: Record) -> str:
     """How to call an image to a person: its first name, else its short id."""
-    names = image.get("names") or []
-    return str(names[0]) if names else str(image["id"])[:12]
+    name = str((image.get("names") or [image["id"][:12]])[0])
+    return name if name.isprintable() else ascii(name)
 
 
 def stamp(record: dict[str, str]) -> float:

@@ -8,22 +8,22 @@ lock is given back, so that a starting pod is not turned away from a warm store 
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
-from podman_agent.pod import ids
 from podman_agent.store import clock, layout, locks, record, removal, sealed, units
+from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.removal import set_aside
 from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
+from podman_agent.store.usage import freed_by, usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from podman_agent.store.layout import Store
@@ -88,20 +88,19 @@ def _blob_info(volume: Path) -> list[Outcome]:
     Podman makes it anew and ignores its errors; without it a push may send a layer that another repository of the
     same registry has (https://github.com/containers/image/blob/v5.34.3/pkg/blobinfocache/default.go).
     """
-    caches = [path for path in (volume / "cache").glob("blob-info-cache-v1.*") if path.is_file()]
-    size = sum(path.stat().st_blocks * 512 for path in caches)
+    root, home = Root(volume), volume / "cache"
+    caches = [home / name for name, _ in root.entries(home) if name.startswith("blob-info-cache-v1.")]
+    size = sum(found.st_blocks * 512 for path in caches if stat.S_ISREG((found := root.lstat(path)).st_mode))
     if size < BLOB_INFO_KEPT:
         return []
     outcome = Outcome("blob-info cache")
     with contextlib.ExitStack() as held:
         stores = list(layout.all_stores(volume))
-        if any(not s.provable for s in stores) or not all(
-            held.enter_context(locks.locked(store.lock)) for store in stores
-        ):
+        if any(not s.provable for s in stores) or not all(held.enter_context(locks.locked(store)) for store in stores):
             outcome.skipped = "in use by a pod"
             return [outcome]
         for path in caches:
-            removal.remove(path)
+            root.remove(path)
     outcome.done.append("removed")
     outcome.freed = size
     return [outcome]
@@ -113,18 +112,21 @@ def _reported(store: Store, outcome: Outcome) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if store.path.is_dir():
+        if store.root.is_dir(store.path):
             outcome.error = f"{error.strerror}: {error.filename or store.path}"
         else:
             outcome.skipped = "removed meanwhile"
+    except Exception as error:  # noqa: BLE001 - whoever wrote this store may have meant to stop the work on all others
+        outcome.error = f"{type(error).__name__}: {error}"
 
 
 def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
     outcomes: dict[Path, Outcome] = {}
-    for leftover in removal.leftovers(directory, clock.now() - _LEFT_OVER):
-        removal.remove(leftover)
+    root = Root(directory.parents[1])
+    for leftover in removal.leftovers(directory, clock.now() - _LEFT_OVER, root):
+        root.remove(leftover)
     alike: Counter[str] = Counter()
-    stores = layout.stores(directory)
+    stores = layout.stores(directory, root)
     # what the last pod of a kind was told counts, which whoever collects (a CronJob) may not know
     states = sorted((store.state for store in stores), key=lambda state: state.claimed)
     limits = {state.flavour: state.limit or policy.limit for state in states}
@@ -133,7 +135,7 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
         flavour = store.state.flavour
         with _reported(store, outcome):
             _collect_store(store, policy, outcome, surplus=store.provable and alike[flavour] >= limits[flavour])
-        alike[flavour] += store.path.is_dir()
+        alike[flavour] += root.is_dir(store.path)
     sealed.collect(directory)
     if policy.budget is not None:
         _shrink(directory, policy.budget, outcomes)
@@ -141,13 +143,17 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
 
 
 def leads_elsewhere(store: Store) -> str:
-    """Why no collector may touch a store: a link in it that could end in a store whose lock is another's."""
-    found = [*store.planted, *([store.lock] if store.lock.is_symlink() else [])]
-    return f"{found[0]} is a symbolic link" if found else ""
+    """Why no collector touches a store: what is no directory, or no plain file, where there are such."""
+    if found := store.planted:
+        return f"{found[0]} is a symbolic link"
+    lock = store.root.mode(store.lock)
+    if lock and not stat.S_ISREG(lock):
+        return f"{store.lock} is {'a symbolic link' if stat.S_ISLNK(lock) else 'no plain file'}"
+    return ""
 
 
 def _busy(store: Store) -> str:
-    if not store.path.is_dir():
+    if not store.root.is_dir(store.path):
         return "removed meanwhile"
     state = store.state
     return "belongs to another user" if state.flavour == record.FOREIGN else f"in use by {state.owner or 'another pod'}"
@@ -162,13 +168,13 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
     outcome.skipped = leads_elsewhere(store)
     if outcome.skipped:
         return
-    unused = now - max(state.claimed, state.adopted, store.path.stat().st_mtime)
+    unused = now - max(state.claimed, state.adopted, store.root.lstat(store.path).st_mtime)
     # Nothing tells whether the pod of a store named by it lives, whatever state.json says: only long silence does.
     if not store.provable and now - _last_write(store) < max(policy.age, 2 * 86400):
         outcome.skipped = "its lock proves nothing on this volume, and it is not old enough"
         return
     aside = None
-    with locks.locked(store.lock) as free:
+    with locks.locked(store) as free:
         if not free:
             outcome.skipped = _busy(store)
             return
@@ -183,7 +189,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
                 _free_trash(store, outcome)
                 raise
     if aside:
-        _free(aside, outcome)
+        _free(store, aside, outcome)
     else:
         _free_trash(store, outcome)
 
@@ -194,7 +200,7 @@ def _tidy(store: Store, unnamed_before: float, outcome: Outcome) -> None:
     if swept:
         outcome.done.append(swept.text)
     with contextlib.suppress(DataError):
-        for content in Content.all(store.graphroot):
+        for content in Content.of(store):
             old = [
                 i
                 for i, image in content.images.items()
@@ -228,12 +234,12 @@ def remove_store(store: Store) -> Outcome:
         outcome.skipped = "its lock proves nothing on this volume: gc removes it after long silence"
     if outcome.skipped:
         return outcome
-    with locks.locked(store.lock) as free:
+    with locks.locked(store) as free:
         if not free:
             outcome.skipped = _busy(store)
             return outcome
         aside = set_aside(store)
-    _free(aside, outcome)
+    _free(store, aside, outcome)
     outcome.done.append("store removed")
     return outcome
 
@@ -241,47 +247,54 @@ def remove_store(store: Store) -> Outcome:
 def remove_sealed(name: str, generation: Path) -> Outcome:
     """Remove a sealed store; stores that were given its images have them by links of their own."""
     outcome = Outcome(name, done=["sealed store removed"])
-    _free(generation, outcome)
+    root = Root(generation.parents[3])  # VOLUME/podman-agent/KEY/sealed/N
+    _delete(generation, root, outcome)
     return outcome
 
 
-def _free(tree: Path, outcome: Outcome) -> None:
-    outcome.freed += freed_by([tree])
-    removal.remove(tree)
+def _delete(tree: Path, root: Root, outcome: Outcome) -> None:
+    freed = freed_by([tree], root)
+    if why := root.remove(tree):
+        outcome.error = f"not all of it could be deleted: {why}"
+        freed -= freed_by([tree], root)
+    outcome.freed += max(freed, 0)
+
+
+def _free(store: Store, aside: Path, outcome: Outcome) -> None:
+    _delete(aside, store.root, outcome)
 
 
 def _free_trash(store: Store, outcome: Outcome) -> None:
-    outcome.freed += freed_by([store.trash])
-    removal.empty_trash(store)
+    _delete(store.trash, store.root, outcome)
 
 
 def _last_write(store: Store) -> float:
     """The newest sign of life of a store: its record, or the lock files podman touches."""
-    paths = [
-        store.path,
-        store.path / "state.json",
-        store.lock,
-        store.graphroot,
-        store.tmp,
-        *store.graphroot.glob("*-*/*.lock"),
-    ]
-    return max((p.stat().st_mtime for p in paths if p.exists()), default=0.0)
+    root, graphroot = store.root, store.graphroot
+    paths = [store.path, store.path / "state.json", store.lock, graphroot, store.tmp]
+    for kind, _ in root.entries(graphroot):
+        if "-" in kind:
+            paths += [graphroot / kind / name for name, _ in root.entries(graphroot / kind) if name.endswith(".lock")]
+    return max((root.lstat(p).st_mtime for p in paths if root.mode(p)), default=0.0)
 
 
 def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None:
     """Bring a key under its budget: whole stores first, least recently used first, then images."""
-    by_use = sorted(layout.stores(directory), key=lambda s: s.state.claimed)
+    root = Root(directory.parents[1])
+    by_use = sorted(layout.stores(directory, root), key=lambda s: s.state.claimed)
     numbered = [s for s in by_use if s.provable]
+    used = usage([directory], root)  # a walk: with thousands of stores not one for each
     for store in numbered[:-1]:
-        if usage([directory]) <= budget:
+        if used <= budget:
             return
         mine = outcomes.setdefault(store.path, Outcome(store.name))
         with _reported(store, mine):
             outcome = remove_store(store)
             mine.freed += outcome.freed
             mine.done += [f"{d}, over budget" for d in outcome.done]
-            mine.skipped = outcome.skipped
-    base = usage([directory / "sealed"])
+            mine.skipped, mine.error = outcome.skipped, outcome.error
+            used -= outcome.freed
+    base = usage([directory / "sealed"], root)
     if base and base >= budget:  # nothing back from the last store: its base images are links to these
         skipped = f"{units.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
         skipped += " ".join(sealed.names(directory))
@@ -297,9 +310,9 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
 
 def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) -> None:
     """Drop images, unnamed ones first and oldest first, until the budget holds."""
-    over = usage([directory]) - budget
+    over = usage([directory], store.root) - budget
     while over > 0:
-        with locks.locked(store.lock) as free:
+        with locks.locked(store) as free:
             if not free:
                 outcome.skipped = _busy(store)
                 return
@@ -308,12 +321,12 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
                 drop_images(store, content, [i["id"] for i in images])
                 outcome.done.append("over budget: " + ", ".join(label(i) for i in images))
         _free_trash(store, outcome)
-        over = usage([directory]) - budget if victims else 0
+        over = usage([directory], store.root) - budget if victims else 0
 
 
 def oldest_images(store: Store, size: int, shared: frozenset[str] = frozenset()) -> list[tuple[Content, list[Record]]]:
     """Images on which no other stands and that are not all `shared`, until their layers add up to about `size`."""
-    for content in Content.all(store.graphroot):
+    for content in Content.of(store):
         below = {
             layer
             for image in content.images.values()
@@ -336,55 +349,3 @@ def oldest_images(store: Store, size: int, shared: frozenset[str] = frozenset())
         if chosen:
             return [(content, chosen)]
     return []
-
-
-def _inodes(trees: Iterable[Path]) -> dict[tuple[int, int], tuple[int, int, int]]:
-    """Per inode: times seen, link count, bytes on disk."""
-    found: dict[tuple[int, int], tuple[int, int, int]] = {}
-
-    def add(status: os.stat_result) -> None:
-        at = status.st_dev, status.st_ino
-        seen = found.get(at, (0,))[0]
-        links = 1 if stat.S_ISDIR(status.st_mode) else status.st_nlink
-        found[at] = seen + 1, links, status.st_blocks * 512
-
-    for tree in trees:
-        with contextlib.suppress(OSError):
-            add(tree.lstat())
-            for directory, folders, files in os.walk(tree):
-                for name in (*folders, *files):
-                    with contextlib.suppress(FileNotFoundError):
-                        add(os.lstat(f"{directory}/{name}"))
-    return found
-
-
-def usage(trees: Iterable[Path]) -> int:
-    """Bytes on disk, each file once however many links it has; adopted stores are followed."""
-    roots = list(trees)
-    for tree in list(roots):
-        roots += [p.resolve() for p in tree.glob("*/storage") if p.is_symlink()]
-    return ids.inside(lambda: sum(size for _, _, size in _inodes(roots).values()))
-
-
-def freed_by(trees: Iterable[Path]) -> int:
-    """Bytes that removing these trees frees: files with a link elsewhere free nothing."""
-    return ids.inside(lambda: sum(size for seen, links, size in _inodes(trees).values() if seen >= links))
-
-
-def could_free(volume: Path) -> int:
-    """About what removing all unclaimed stores would free, in bytes, from their records alone."""
-    free: dict[str, int] = {}
-    used: set[str] = set()
-    for store in layout.all_stores(volume):
-        try:
-            contents = Content.all(store.graphroot)
-        except (DataError, PermissionError):
-            continue
-        with locks.locked(store.lock) as unclaimed:
-            for content in contents:
-                sizes = {i: r.get("diff-size", 0) for i, r in content.layers.items()}
-                if unclaimed and store.provable:
-                    free |= sizes
-                else:
-                    used |= set(sizes)
-    return sum(size for layer, size in free.items() if layer not in used)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
-from podman_agent.store import removal
 from podman_agent.store.content import Content, label
-from podman_agent.store.gc import oldest_images, usage
+from podman_agent.store.gc import oldest_images
+from podman_agent.store.usage import usage
 
 if TYPE_CHECKING:
     from podman_agent.store.gc import Outcome, Policy
@@ -64,9 +64,9 @@ def dead_builds(store: Store) -> list[tuple[str, Path]]:
     """
     found = []
     with contextlib.suppress(DataError):
-        for content in Content.all(store.graphroot):
+        for content in Content.of(store):
             for identity, record in content.containers.items():
-                if (content.kind("containers") / identity / "userdata/buildah.json").is_file():
+                if store.root.mode(content.kind("containers") / identity / "userdata/buildah.json"):
                     found.append((identity, content.diff(record["layer"])))
     return found
 
@@ -82,21 +82,21 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
     """
     outcome.skipped = ""
     trees = [store.path, store.graphroot, store.tmp] if store.adopted else [store.path]
-    before = usage(trees)  # a walk, so it comes before the question
+    before = usage(trees, store.root)  # a walk, so it comes before the question
     dead = dead_builds(store)  # likewise: a build that starts after it has containers that are not listed
     if at_work():
         outcome.skipped = "in use by this pod, and a podman is at work"
         return
     for _, written in dead:  # first, because podman writes a record to remove one, and the volume may be full
-        for path in written.iterdir() if written.is_dir() else ():
-            removal.remove(path)
+        for name, _ in store.root.entries(written):
+            store.root.remove(written / name)
     removed = [identity for identity, _ in dead if _podman(podman, "rm", "--force", identity)]
     if removed:
         outcome.done.append(f"removed {len(removed)} container{'s' if len(removed) > 1 else ''} of dead builds")
     pruned = _podman(podman, "image", "prune", "--force", f"--filter=until={int(policy.age)}s")
     if count := len(pruned.split()):
         outcome.done.append(f"removed {count} unnamed image{'s' if count > 1 else ''}")
-    over = usage(trees) - policy.budget if policy.budget is not None else 0
+    over = usage(trees, store.root) - policy.budget if policy.budget is not None else 0
     refused: set[str] = set()
     while over > 0 and not at_work():
         images = [i for _, chosen in oldest_images(store, over) for i in chosen if i["id"] not in refused]
@@ -106,8 +106,8 @@ def collect(store: Store, policy: Policy, outcome: Outcome, podman: str) -> None
             if _podman(podman, "rmi", *(image.get("names") or [image["id"]])):
                 outcome.done.append(f"over budget: {label(image)}")
             refused.add(image["id"])
-        over = usage(trees) - (policy.budget or 0)
-    outcome.freed = max(0, before - usage(trees))
+        over = usage(trees, store.root) - (policy.budget or 0)
+    outcome.freed = max(0, before - usage(trees, store.root))
 
 
 def _podman(podman: str, *args: str) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import ConfigError
+from podman_agent.store.beneath import Root
 from podman_agent.store.record import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HOME = "podman-agent"
 DEFAULT_KEY = "default"
@@ -22,7 +24,9 @@ _PODMANS = (
     *("overlay/l", "overlay/staging", "overlay/tempdirs", "vfs/dir", "db.sql"),
 )
 PLAIN = "../../../storage"  # from a store to VOLUME/storage
+_FLAVOUR_LIMIT = 256  # bytes
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _STORE_NAME = re.compile(r"[0-9]{1,6}|pod-[A-Za-z0-9._-]{1,253}")
 
 
@@ -47,16 +51,16 @@ def key_directory(volume: Path, key: str) -> Path:
         OSError: The volume is read-only, full or not ours.
     """
     mode = volume.stat().st_mode & 0o7777 | 0o700
-    directory = volume
+    root, directory = Root(volume), volume
     for name in (HOME, check_key(key)):
         directory /= name
-        if directory.is_symlink():
+        if root.is_symlink(directory):
             what = f"{directory} is a symbolic link"
             raise ConfigError(what, "a cache key must not lead elsewhere", f"rm {directory}")
         with contextlib.suppress(FileExistsError):
-            directory.mkdir()
+            root.mkdir(directory)
             # A volume shared through fsGroup is group-writable; what lies on it must be too.
-            directory.chmod(mode)
+            root.chmod(directory, mode)
     return directory
 
 
@@ -66,14 +70,11 @@ def keys(volume: Path) -> list[str]:
     Raises:
         PermissionError: This user may not look.
     """
-    home = volume / HOME
-    try:
-        entries = os.scandir(home)
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.isdir(volume):  # noqa: PTH112 - Path.is_dir raises where this user may not look
         return []
-    if home.is_symlink():
-        return []
-    return sorted(e.name for e in entries if _KEY.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
+    root = Root(volume)
+    entries = [] if root.is_symlink(volume / HOME) else root.entries(volume / HOME)
+    return sorted(name for name, directory in entries if directory and _KEY.fullmatch(name))
 
 
 def foreign_keys(volume: Path) -> list[str]:
@@ -81,17 +82,32 @@ def foreign_keys(volume: Path) -> list[str]:
     return [name for name in keys(volume) if not os.access(volume / HOME / name, os.R_OK | os.X_OK)]
 
 
-def planted(root: Path) -> list[Path]:
-    """Symbolic links in a graphroot where podman makes directories: they may lead to another store."""
-    found = (f"{root}/{name}" for name in _PODMANS)
-    return [Path(path) for path in found if os.path.islink(path)]  # noqa: PTH114 - at every claim
+def planted(graphroot: Path, root: Root) -> list[Path]:
+    """Symbolic links in a graphroot where podman makes directories."""
+    return [path for name in _PODMANS if root.is_symlink(path := graphroot / name)]
 
 
 @dataclass(frozen=True)
 class Store:
-    """One store of one key; `path` is VOLUME/podman-agent/KEY/NAME."""
+    """One store of one key.
+
+    Attributes:
+        path: VOLUME/podman-agent/KEY/NAME.
+        within: The volume, where it is open already.
+    """
 
     path: Path
+    within: Root | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def root(self) -> Root:
+        """The volume: what is done in this store is done below it."""
+        return self.within or Root(self.volume)
+
+    @property
+    def volume(self) -> Path:
+        """Where the volume is mounted."""
+        return self.path.parents[2]
 
     @property
     def name(self) -> str:
@@ -123,32 +139,33 @@ class Store:
         Where a link leads anywhere else it is a path at which there is nothing, see `removal.unlink_planted`.
         """
         storage = self.path / "storage"
-        if not storage.is_symlink():
+        if not self.root.is_symlink(storage):
             return storage
-        return storage.resolve() if self.adopted else self.path / "planted"
+        return self.volume / "storage" if self.adopted else self.path / "planted"
 
     @property
     def adopted(self) -> bool:
         """Whether this is a plain /var/lib/containers/storage from before: the one link that is followed."""
+        if self.path.parent.name != DEFAULT_KEY:
+            return False
         try:
-            link = (self.path / "storage").readlink()
+            link = self.root.readlink(self.path / "storage")
         except OSError:
             return False
-        if self.path.parent.name != DEFAULT_KEY or str(link) != PLAIN:
-            return False
-        return not (self.path.parents[2] / "storage").is_symlink()
+        return link == PLAIN and not self.root.is_symlink(self.volume / "storage")
 
     @property
     def planted(self) -> list[Path]:
-        """Symbolic links here that would lead whoever looks after this store to another one."""
+        """Symbolic links here, where there are directories: they would have led to another store."""
         own = (self.path / "storage", self.path / "storage.tmp", self.trash, self.tmp)
-        found = {path: None for path in own if path.is_symlink() and not (path.name == "storage" and self.adopted)}
-        return [*found, *planted(self.graphroot)]
+        is_link = self.root.is_symlink
+        found = {path: None for path in own if is_link(path) and not (path.name == "storage" and self.adopted)}
+        return [*found, *planted(self.graphroot, self.root)]
 
     @property
     def has_content(self) -> bool:
         """Whether podman has written here."""
-        return any(self.graphroot.glob("*-layers"))
+        return any(name.endswith("-layers") for name, _ in self.root.entries(self.graphroot))
 
     @property
     def tmp(self) -> Path:
@@ -164,43 +181,50 @@ class Store:
     @property
     def state(self) -> State:
         """The record, read anew."""
-        return State.read(self.path / "state.json")
+        return State.read(self.path / "state.json", self.root)
 
     def save(self, state: State) -> None:
         """Write the record; a full volume is no reason to refuse a claim."""
-        state.write(self.path / "state.json")
+        state.write(self.path / "state.json", self.root)
 
 
-def stores(directory: Path) -> list[Store]:
-    """All stores of a key directory, numbered ones first; none where another user's may not be listed."""
-    if directory.is_symlink():
-        return []
+def stores(directory: Path, within: Root | None = None) -> list[Store]:
+    """All stores of a key directory, numbered ones first; none where another user's may not be listed.
+
+    Args:
+        directory: VOLUME/podman-agent/KEY.
+        within: The volume, where it is open already.
+    """
+    root = within or Root(directory.parents[1])
     try:
-        entries = os.scandir(directory)
-    except (PermissionError, FileNotFoundError, NotADirectoryError):
+        found = [
+            Store(directory / n, root) for n, is_dir in root.entries(directory) if is_dir and _STORE_NAME.fullmatch(n)
+        ]
+    except PermissionError:
         return []
-    found = [Store(Path(e.path)) for e in entries if _STORE_NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
     return sorted(found, key=lambda s: (s.number is None, s.number or 0, s.path.name))
 
 
 def all_stores(volume: Path, key: str | None = None) -> Iterator[Store]:
     """Every store of the volume, or of one key."""
-    for name in [check_key(key)] if key else keys(volume):
-        yield from stores(volume / HOME / name)
+    if os.path.isdir(volume):  # noqa: PTH112 - as above
+        root = Root(volume)
+        for name in [check_key(key)] if key else keys(volume):
+            yield from stores(volume / HOME / name, root)
 
 
 def new_store(directory: Path, start: int = 0) -> Store:
     """Make the store with the lowest free number."""
-    number = start
+    root, number = Root(directory.parents[1]), start
     while True:
         path = directory / str(number)
         try:
-            path.mkdir()
+            root.mkdir(path)
         except FileExistsError:
             number += 1
             continue
-        path.chmod(directory.stat().st_mode & 0o7777)
-        return Store(path)
+        root.chmod(path, root.lstat(directory).st_mode & 0o7777)
+        return Store(path, root)
 
 
 def sealed_generations(directory: Path, flavour: str | None = None) -> list[tuple[int, Path]]:
@@ -210,24 +234,22 @@ def sealed_generations(directory: Path, flavour: str | None = None) -> list[tupl
         directory: The key's.
         flavour: Only those that a pod of this flavour made.
     """
-    home = directory / "sealed"
-    if not home.is_dir() or home.is_symlink() or directory.is_symlink():
-        return []
+    home, root = directory / "sealed", Root(directory.parents[1])
     found = [
-        (int(e.name), Path(e.path))
-        for e in os.scandir(home)
-        if _STORE_NAME.fullmatch(e.name) and e.name.isdigit() and e.is_dir(follow_symlinks=False)
+        (int(n), home / n) for n, is_dir in root.entries(home) if is_dir and n.isdecimal() and _STORE_NAME.fullmatch(n)
     ]
     return [
         (n, p / "storage")
         for n, p in sorted(found, reverse=True)
-        if flavour in (None, sealed_flavour(p)) and not (p / "storage").is_symlink()
+        if flavour in (None, sealed_flavour(p, root)) and not root.is_symlink(p / "storage")
     ]
 
 
-def sealed_flavour(generation: Path) -> str:
-    """Which pods can use a generation; ``root`` for one from before this was written down."""
+def sealed_flavour(generation: Path, root: Root) -> str:
+    """Which pods can use a generation; ``root`` for one from before this was written down, none where it is odd."""
     try:
-        return (generation / "flavour").read_text(encoding="ascii").strip()
-    except OSError:
+        return root.read(generation / "flavour", _FLAVOUR_LIMIT).decode("ascii", "replace").strip()
+    except FileNotFoundError:
         return "root"
+    except OSError:
+        return ""

@@ -24,9 +24,12 @@ from typing import TYPE_CHECKING
 from podman_agent import files
 from podman_agent.errors import EngineError
 from podman_agent.pod import ids
+from podman_agent.store.beneath import STRANGE, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from podman_agent.store.layout import Store
 
 # File systems whose locks the node's own kernel keeps: all pods that can see the volume meet there.
 _LOCAL = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs", "overlay", "tmpfs"))
@@ -44,43 +47,52 @@ _LOCKING = {
 }
 
 
-def try_lock(path: Path) -> int | None:
+def try_lock(store: Store) -> int | None:
     """Take the exclusive lock of a store without waiting.
 
     Returns:
-        The descriptor that holds it, or None when another has it, it is another user's, or the store was removed.
+        The descriptor that holds it, or None when another has it, it is another user's, it is no plain file, or the
+        store was removed.
     """
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        try:
-            fd = os.open(path, flags)
-        except FileNotFoundError:
-            fd = os.open(path, flags | os.O_CREAT, 0o660)
-            with contextlib.suppress(PermissionError):  # else a collection as root would shut the store's owner out
-                files.give(fd, path.parent.stat())
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        fd = _lock_file(store)
+    except (FileNotFoundError, PermissionError):
         return None
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in STRANGE:
             return None
         raise
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever removes a store renames it away under this lock: the name must still be ours.
-        if os.path.samestat(os.fstat(fd), path.stat()):
+        if os.path.samestat(os.fstat(fd), store.root.lstat(store.lock)):
             return fd
     except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOENT, errno.ENOTDIR):
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOENT, *STRANGE):
             os.close(fd)
             raise
     os.close(fd)
     return None
 
 
+def _lock_file(store: Store) -> int:
+    try:
+        return store.root.regular(store.lock, os.O_RDWR)
+    except FileNotFoundError:
+        pass
+    try:
+        fd = store.root.open(store.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
+    except FileExistsError:
+        return store.root.regular(store.lock, os.O_RDWR)
+    with contextlib.suppress(PermissionError):  # else a collection as root would shut the store's owner out
+        files.give(fd, store.root.lstat(store.path))
+    return fd
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(store: Store) -> Iterator[bool]:
     """Hold the lock of a store for a block; yields False when somebody else has it."""
-    fd = try_lock(path)
+    fd = try_lock(store)
     try:
         yield fd is not None
     finally:
@@ -112,10 +124,11 @@ def trial(directory: Path) -> str:
         Empty when it is; else what happened instead.
     """
     path = directory / f".lock-trial-{files.token()}"  # containers have the same pids
+    root = Root(directory.parents[1])
     fds = []
     try:
         for _ in range(2):
-            fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # noqa: PERF401
+            fds.append(root.open(path, os.O_RDWR | os.O_CREAT))  # noqa: PERF401
         fcntl.flock(fds[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             fcntl.flock(fds[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,7 +142,7 @@ def trial(directory: Path) -> str:
     finally:
         for fd in fds:
             os.close(fd)
-        path.unlink(missing_ok=True)
+        root.unlink(path)
 
 
 def distrust(directory: Path, setting: str = "auto") -> str:

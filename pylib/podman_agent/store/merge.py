@@ -155,7 +155,7 @@ class _Merger:
         except DataError:
             return 0
         old = self.target
-        merged = Content(old.root, old.driver, dict(old.layers), dict(old.images))
+        merged = Content(old.root, old.driver, dict(old.layers), dict(old.images), within=old.within)
         merged.layers |= {i: r for i, r in self.new_layers.items() if self._same(after, i, r)}
         taken = {name for image in old.images.values() for name in image.get("names") or []}
         for image in self.new_images:

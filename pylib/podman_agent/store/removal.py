@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 from podman_agent import files
 from podman_agent.pod import ids
+from podman_agent.store.beneath import Root
 from podman_agent.store.layout import HOME
 
 if TYPE_CHECKING:
@@ -20,22 +19,23 @@ if TYPE_CHECKING:
 
 def discard(store: Store, *paths: Path) -> None:
     """Move files or directories of a store to its trash: quick whatever their size."""
-    _make_trash(store)
+    if paths:
+        _make_trash(store)
     for path in paths:
         aside = store.trash / files.token()
         try:
-            path.rename(aside)
+            store.root.rename(path, aside)
         except FileNotFoundError:
             continue
         except OSError:  # another file system, a mount point, or a directory of a mapped owner
-            ids.inside(functools.partial(_rename_or_remove, path, aside))
+            ids.inside(functools.partial(_rename_or_remove, store.root, path, aside))
 
 
 def discard_storage(store: Store) -> None:
     """Take everything out of the graphroot; an adopted one may be the volume itself."""
-    root = store.graphroot
-    if root.is_dir():
-        discard(store, *(root / e.name for e in os.scandir(root) if e.name != HOME), store.tmp)
+    graphroot = store.graphroot
+    if store.root.is_dir(graphroot):
+        discard(store, *(graphroot / name for name, _ in store.root.entries(graphroot) if name != HOME), store.tmp)
 
 
 def set_aside(store: Store) -> Path:
@@ -47,71 +47,69 @@ def set_aside(store: Store) -> Path:
     if store.adopted:
         discard_storage(store)
     aside = store.path.with_name(f".trash-{files.token()}")
-    store.path.rename(aside)
+    store.root.rename(store.path, aside)
     return aside
 
 
 def unlink_planted(store: Store) -> list[str]:
-    """Take away symbolic links that would lead the repair of this store elsewhere; the caller holds its lock.
-
-    Whoever can write one key could otherwise have garbage collection as root work on another.
+    """Take away symbolic links where podman makes directories; the caller holds the store's lock.
 
     Returns:
         Names of the links.
     """
     found = store.planted
     for path in found:
-        path.unlink(missing_ok=True)
+        store.root.unlink(path)
     return sorted({path.name for path in found})
 
 
-def empty_trash(store: Store) -> None:
-    """Free what `discard` took away; safe beside another process that does the same."""
-    remove(store.trash)
+def empty_trash(store: Store) -> str:
+    """Free what `discard` took away; safe beside another process that does the same.
+
+    Returns:
+        Why something is still there; empty when nothing is.
+    """
+    return store.root.remove(store.trash)
 
 
-def remove(path: Path) -> None:
-    """Delete a file or a tree; what vanishes meanwhile or is busy is not an error."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-        if path.is_dir() and ids.foreign():
-            ids.inside(lambda: ids.delete([os.fspath(path)]))
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
+def remove(path: Path) -> str:
+    """Delete a file or a tree in a directory that is this container's own; as `Root.remove`."""
+    try:
+        return Root(path.parent).remove(path)
+    except FileNotFoundError:
+        return ""
 
 
-def leftovers(directory: Path, before: float) -> list[Path]:
+def leftovers(directory: Path, before: float, root: Root) -> list[Path]:
     """What killed processes left beside the stores of a key: removed stores, lock trials, half adoptions.
 
     Args:
         directory: The key's.
         before: Trials and adoptions last written before this (Unix seconds) are left over; an hour ago will do.
+        root: The volume.
     """
-    found = list(directory.glob(".trash-*"))
-    for pattern in (".lock-trial-*", ".adopt-*", f"{files.ASIDE}*"):
-        for path in directory.glob(pattern):
+    found = []
+    for name, _ in root.entries(directory):
+        if name.startswith(".trash-"):
+            found.append(directory / name)
+        elif name.startswith((".lock-trial-", ".adopt-", files.ASIDE)):
             with contextlib.suppress(FileNotFoundError):
-                if path.lstat().st_mtime < before:
-                    found.append(path)
+                if root.lstat(directory / name).st_mtime < before:
+                    found.append(directory / name)
     return found
 
 
 def _make_trash(store: Store) -> None:
     try:
-        store.trash.mkdir()
+        store.root.mkdir(store.trash)
     except FileExistsError:
         return
     with contextlib.suppress(OSError):  # its owner can still delete in place
-        fd = os.open(store.trash, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            files.give(fd, store.path.stat())
-        finally:
-            os.close(fd)
+        store.root.give(store.trash, store.root.lstat(store.path))
 
 
-def _rename_or_remove(path: Path, aside: Path) -> None:
+def _rename_or_remove(root: Root, path: Path, aside: Path) -> None:
     try:
-        path.rename(aside)
+        root.rename(path, aside)
     except OSError:
-        remove(path)
+        root.remove(path)

@@ -8,7 +8,8 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from podman_agent.store import layout, removal
+from podman_agent.store import layout
+from podman_agent.store.beneath import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def names(directory: Path) -> dict[str, Path]:
 def _unwarmed(directory: Path) -> Iterator[bool]:
     """Hold the lock of ``cache warm``; False while one is at work, or where there is nothing sealed."""
     try:
-        fd = os.open(directory / "sealed/lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = Root(directory.parents[1]).regular(directory / "sealed/lock", os.O_RDWR)
     except OSError:
         yield False
         return
@@ -41,17 +42,16 @@ def _unwarmed(directory: Path) -> Iterator[bool]:
 
 def collect(directory: Path) -> None:
     """Remove what a killed ``cache warm`` left, and all but the newest sealed stores of each flavour."""
-    if (directory / "sealed").is_symlink():
-        return
+    root, home = Root(directory.parents[1]), directory / "sealed"
     kept: Counter[str] = Counter()
     gone: list[Path] = []
     with _unwarmed(directory) as free:
         if free:
-            gone += (directory / "sealed").glob(".new-*")
+            gone += [home / name for name, _ in root.entries(home) if name.startswith(".new-")]
     for _, storage in layout.sealed_generations(directory):
-        flavour = layout.sealed_flavour(storage.parent)
+        flavour = layout.sealed_flavour(storage.parent, root)
         kept[flavour] += 1
         if kept[flavour] > _KEPT:
             gone.append(storage.parent)
     for path in gone:
-        removal.remove(path)
+        root.remove(path)

@@ -14,28 +14,24 @@ engine, the pod's rights and the plan. This needs none of them.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent import files
 from podman_agent.errors import DataError
 from podman_agent.pod.trials import TRIAL
-from podman_agent.store import clock, removal
+from podman_agent.store import clock, database, removal
 from podman_agent.store.content import Content, is_id, label, stamp
-from podman_agent.store.removal import remove
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
+    from pathlib import Path
 
     from podman_agent.store.layout import Store
 
 UNREFERENCED_AGE = 24 * 3600
 ADOPTION_GRACE = 24 * 3600
-_KEEP_TABLES = frozenset(("DBConfig", "VolumeConfig", "VolumeState"))
 
 
 @dataclass
@@ -126,7 +122,7 @@ def _sweep(
     finders: list[Callable[[Content], set[str]]],
 ) -> Swept:
     try:
-        contents = Content.all(store.graphroot)
+        contents = Content.of(store)
     except DataError as error:
         done.reset = error.what
         removal.discard_storage(store)
@@ -137,7 +133,7 @@ def _sweep(
         _sweep_records(store, content, done, unreferenced_before, keep_after)
         _sweep_directories(store, content, done)
     if keep_after is None:
-        _forget_containers(store, store.graphroot, moved_in=moved_in)
+        database.forget_containers(store, moved_in=moved_in)
     _sweep_tmp(store)
     return done
 
@@ -154,14 +150,14 @@ def _torn_by_crash(content: Content) -> set[str]:
     if content.driver == "overlay":
         for layer, record in content.layers.items():
             names = ("link", "lower") if record.get("parent") else ("link",)
-            if not all(_has_bytes(f"{content.layer_home}/{layer}/{name}") for name in names):
+            if not all(_has_bytes(content, f"{content.layer_home}/{layer}/{name}") for name in names):
                 torn.add(layer)
     return torn
 
 
-def _has_bytes(path: str) -> bool:
+def _has_bytes(content: Content, path: str) -> bool:
     try:
-        return os.lstat(path).st_size > 0
+        return content.within.lstat(path).st_size > 0
     except FileNotFoundError:
         return False
 
@@ -172,35 +168,31 @@ def _free_in_place(store: Store, keep_after: float | None) -> None:
     A container whose files are gone is still one that the next sweep takes for dead, whatever ends this one.
     """
     removal.empty_trash(store)
-    if store.tmp.is_dir():
-        for entry in _passing(store):
-            remove(Path(entry.path))
+    for path in _passing(store):
+        store.root.remove(path)
     with contextlib.suppress(DataError):
-        for content in Content.all(store.graphroot):
+        for content in Content.of(store):
             home = content.layer_home
-            if not home.is_dir():
-                continue
             images = {layer for image in content.images.values() for layer in content.top_layers(image)}
             dead = {
                 record.get("layer")
                 for record in content.containers.values()
                 if keep_after is None or stamp(record) < keep_after
             } - images
-            for entry in os.scandir(home):
-                if not entry.is_dir(follow_symlinks=False) or not is_id(entry.name.removesuffix("-init")):
+            for name, is_dir in store.root.entries(home):
+                if not is_dir or not is_id(name.removesuffix("-init")):
                     continue
-                if entry.name.removesuffix("-init") not in content.layers:
-                    remove(Path(entry.path))
-                elif entry.name in dead:
-                    _empty(content.diff(entry.name))
+                if name.removesuffix("-init") not in content.layers:
+                    store.root.remove(home / name)
+                elif name in dead:
+                    _empty(store, content.diff(name))
             for name in ("staging", "tempdirs"):
-                _empty(home / name)
+                _empty(store, home / name)
 
 
-def _empty(directory: Path) -> None:
-    if directory.is_dir() and not directory.is_symlink():
-        for path in directory.iterdir():
-            remove(path)
+def _empty(store: Store, directory: Path) -> None:
+    for name, _ in store.root.entries(directory):
+        store.root.remove(directory / name)
 
 
 def _sweep_records(
@@ -235,105 +227,61 @@ def _sweep_records(
     if gone:
         content.save_layers()
     # Their directories are orphans now and leave with the others, but are not counted twice.
-    done.orphans -= sum((content.layer_home / layer).is_dir() for layer in gone)
+    done.orphans -= sum(store.root.is_dir(content.layer_home / layer) for layer in gone)
 
 
 def _sweep_directories(store: Store, content: Content, done: Swept) -> None:
     known = {"layers": content.layers, "images": content.images, "containers": content.containers}
-    rubbish: list[Path] = []
-    if content.layer_home.is_dir():
-        names = {e.name.removesuffix("-init") for e in os.scandir(content.layer_home)}
-        rubbish += [content.layer_home / n for n in names if is_id(n) and n not in content.layers]
-    for kind in ("images", "containers"):
-        if content.kind(kind).is_dir():
-            names = {e.name for e in os.scandir(content.kind(kind))}
-            rubbish += [content.kind(kind) / n for n in names if is_id(n) and n not in known[kind]]
+    entries = store.root.entries
+    names = {name.removesuffix("-init") for name, _ in entries(content.layer_home)}
+    rubbish = [content.layer_home / n for n in names if is_id(n) and n not in content.layers]
+    torn: list[Path] = []
+    for kind, records in known.items():
+        home = content.kind(kind)
+        for name, _ in entries(home):
+            if kind != "layers" and is_id(name) and name not in records:
+                rubbish.append(home / name)
+            elif name.startswith(".tmp-") or (kind == "layers" and is_id(name[:64]) and name[:64] not in records):
+                torn.append(home / name)
     done.orphans += len(rubbish)
-    torn = [
-        entry
-        for kind in known
-        if content.kind(kind).is_dir()
-        for entry in content.kind(kind).iterdir()
-        if entry.name.startswith(".tmp-")
-        or (kind == "layers" and is_id(entry.name[:64]) and entry.name[:64] not in content.layers)
-    ]
     if content.driver == "overlay":
-        torn += _torn_overlay(content)
-    done.temporary += sum(entry.name.startswith(".tmp-") for entry in torn)
+        torn += _torn_overlay(store, content)
+    done.temporary += sum(path.name.startswith(".tmp-") for path in torn)
     removal.discard(store, *rubbish, *torn)
 
 
-def _torn_overlay(content: Content) -> list[Path]:
+def _torn_overlay(store: Store, content: Content) -> list[Path]:
     """Staged files of cut-off pulls and deletions, and short links to layers that are gone."""
-    home = content.layer_home
-    found = [entry for name in ("staging", "tempdirs") if (home / name).is_dir() for entry in (home / name).iterdir()]
-    if (home / "l").is_dir():
-        for entry in os.scandir(home / "l"):
+    home, root = content.layer_home, store.root
+    found = [home / name / entry for name in ("staging", "tempdirs") for entry, _ in root.entries(home / name)]
+    try:
+        short = root.open(home / "l", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return found
+    try:
+        for name in os.listdir(short):  # noqa: PTH208 - a descriptor
             try:
-                target = os.readlink(entry.path).split("/")  # noqa: PTH115 - one for each layer, at every claim
+                target = os.readlink(name, dir_fd=short).split("/")
             except OSError:
                 continue  # no link: nothing of podman's
             if len(target) > 1 and is_id(target[1]) and target[1] not in content.layers:
-                found.append(Path(entry.path))
+                found.append(home / "l" / name)
+    finally:
+        os.close(short)
     return found
-
-
-def _forget_containers(store: Store, root: Path, *, moved_in: bool) -> None:
-    """Take dead containers out of libpod's database; take a database of another place away."""
-    path = root / "db.sql"
-    if not path.exists():
-        return
-    import sqlite3  # noqa: PLC0415 - milliseconds that a store without containers need not pay
-
-    sidecars = [path.with_name(path.name + s) for s in ("-wal", "-shm", "-journal")]
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
-            recorded = db.execute("SELECT GraphRoot FROM DBConfig").fetchone()
-            if moved_in and recorded and recorded[0] != str(root):
-                reason = "moved"
-            elif not db.execute(
-                "SELECT EXISTS(SELECT 1 FROM IDNamespace) OR EXISTS(SELECT 1 FROM ContainerConfig)"
-            ).fetchone()[0]:
-                return
-            else:
-                _delete_rows(store, db, root)
-                return
-    except sqlite3.OperationalError:
-        return  # a full volume, or tables of another podman: podman itself copes with dead containers
-    except sqlite3.DatabaseError as error:
-        reason = str(error)
-    # Images do not depend on this database: podman makes a new one.
-    if reason:
-        removal.discard(store, path, *sidecars)
-
-
-def _delete_rows(store: Store, db: sqlite3.Connection, root: Path) -> None:
-    db.execute("PRAGMA foreign_keys = OFF")
-    rows = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in rows:
-        if table not in _KEEP_TABLES and not table.startswith("sqlite_"):
-            db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - the name is the database's own
-    for name, text in db.execute("SELECT Name, JSON FROM VolumeConfig").fetchall():
-        if json.loads(text).get("isAnon"):
-            db.execute("DELETE FROM VolumeConfig WHERE Name = ?", (name,))
-            db.execute("DELETE FROM VolumeState WHERE Name = ?", (name,))
-            if not (root / "volumes").is_symlink() and name.strip("."):
-                removal.discard(store, root / "volumes" / os.path.basename(name))  # noqa: PTH119
 
 
 def _sweep_tmp(store: Store) -> None:
     """Free cut-off image copies and trials; buildah's ``RUN --mount=type=cache`` directories stay."""
-    if store.graphroot.is_dir():
-        removal.discard(store, *store.graphroot.glob(f"{TRIAL}*"))
-    if not store.tmp.is_dir():
-        return
-    if entries := _passing(store):
+    graphroot = store.graphroot
+    removal.discard(store, *(graphroot / n for n, _ in store.root.entries(graphroot) if n.startswith(TRIAL)))
+    if passing := _passing(store):
         try:
-            removal.discard(store, *(store.tmp / e.name for e in entries))
+            removal.discard(store, *passing)
         except OSError:
-            for entry in entries:
-                remove(store.tmp / entry.name)
+            for path in passing:
+                store.root.remove(path)
 
 
-def _passing(store: Store) -> list[os.DirEntry[str]]:
-    return [e for e in os.scandir(store.tmp) if not e.name.startswith("buildah-cache")]
+def _passing(store: Store) -> list[Path]:
+    return [store.tmp / name for name, _ in store.root.entries(store.tmp) if not name.startswith("buildah-cache")]
