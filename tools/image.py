@@ -62,9 +62,10 @@ def registry_of(reference: str) -> str:
     Args:
         reference: As in ``FROM``.
     """
-    first, slash, _ = reference.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    registry = first if named else "docker.io"
+    sys.path.insert(0, str(ROOT / "pylib"))
+    from podman_agent.plan.reference import Reference  # noqa: PLC0415  (this runs before anything is installed)
+
+    registry = Reference.parse(reference).registry
     return "registry-1.docker.io" if registry == "docker.io" else registry
 
 

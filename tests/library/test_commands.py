@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 
 import outer
 import pytest
-from library.conftest import PASSWORD, USER
+from library.conftest import PASSWORD, USER, Agent
 from library.faultproxy import BLOB_UPLOAD, MANIFEST_PUT, Fault
+from podman_agent.registry.access import Access
 from podman_agent.registry.client import Registry
-from podman_agent.registry.credentials import Access
 
 pytestmark = pytest.mark.nested
 
@@ -227,7 +227,7 @@ print(json.dumps(dict(
 
 def test_podman_py_on_a_private_socket(agent):
     program = """
-from podman_agent.service import service
+from podman_agent.engine import service
 from podman_agent.errors import UsageError
 with service() as client:
     print(client.version()["Version"])
@@ -239,6 +239,7 @@ with service() as client:
     except UsageError as error:
         print(error)
 """
+    agent.sh("podman pull -q busybox")
     lines = agent.python(program).stdout.splitlines()
     assert re.match(r"\d+\.\d+\.\d+", lines[0])
     assert lines[1] == "library-test True"
@@ -277,6 +278,40 @@ def test_login_takes_the_password_from_stdin_a_file_or_a_variable(agent, registr
     assert f"{registry.address} ready" in done.stdout
     assert done.stdout.splitlines()[-2:] == ["600", "125"]
     assert registry.password not in done.stdout + done.stderr
+
+
+HELPER = """#!/bin/sh
+read -r host
+[ "$1 $host" = "get {address}" ] || {{ echo "credentials not found in native keychain"; exit 1; }}
+echo '{{"Username": "{user}", "Secret": "{password}"}}'
+"""
+
+
+def test_a_push_is_checked_with_the_credentials_that_podman_pushed_with(agent: Agent, registry: outer.Registry) -> None:
+    """Those of a helper that registries.conf names, past a mirror that holds nothing."""
+    (agent.work / "helper").write_text(HELPER.format(**vars(registry)))
+    (agent.work / "registries.conf").write_text(
+        f"""credential-helpers = ["ours"]
+        [[registry]]
+        location = "{registry.address}"
+        insecure = true
+        [[registry.mirror]]
+        location = "127.0.0.1:1/nobody"
+        """
+    )
+    name = f"{registry.address}/helped/x:1"
+    done = agent.sh(
+        "install -m 755 helper /usr/local/bin/docker-credential-ours\n"
+        f"printf 'FROM busybox\\nRUN echo {time.time()} > /x\\n' | podman build -q -t {name} - > /dev/null\n"
+        f"podman-agent push {name}\n"
+        f"podman-agent copy {name} {registry.address}/helped/y:1\n"
+        f"podman-agent wait-registry {registry.address}",
+        env={"CONTAINERS_REGISTRIES_CONF": "/work/registries.conf"},
+    )
+    digest = registry.digest("helped/x", "1")
+    copied = f"{registry.address}/helped/y:1@{digest}"
+    assert done.stdout.splitlines()[:2] == [f"{name}@{digest}", copied]
+    assert done.stdout.splitlines()[2].startswith(f"{registry.address} ready")
 
 
 def test_secrets_appear_nowhere(agent, token_proxy):

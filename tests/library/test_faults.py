@@ -14,8 +14,8 @@ import outer
 import pytest
 from library.conftest import PASSWORD, USER
 from library.faultproxy import BLOB_GET, BLOB_START, BLOB_UPLOAD, MANIFEST_GET, MANIFEST_PUT, Fault
+from podman_agent.registry.access import Access
 from podman_agent.registry.client import Registry
-from podman_agent.registry.credentials import Access
 
 DOCS = outer.ROOT / "docs/library.md"
 FOREVER = 10**6

@@ -22,7 +22,6 @@ from podman_agent.engine.events import Event
 from podman_agent.engine.progress import Progress
 from podman_agent.engine.results import BuildResult, Layer, PushResult
 from podman_agent.errors import DataError, UsageError, VolumeError
-from podman_agent.registry.reference import Reference
 
 
 @pytest.mark.parametrize(
@@ -46,27 +45,6 @@ from podman_agent.registry.reference import Reference
 def test_podmans_lines_become_events(line, expected):
     event = events.parse(line, "x")
     assert {k: getattr(event, k) for k in expected} == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("busybox", "docker.io/library/busybox:latest"),
-        ("team/x:1", "docker.io/team/x:1"),
-        ("localhost/x", "localhost/x:latest"),
-        ("r.example:5000/a/b_c--d:v1", "r.example:5000/a/b_c--d:v1"),
-        ("[::1]:5000/x:1", "[::1]:5000/x:1"),
-        ("docker://r.example/x@sha256:" + "0" * 64, "r.example/x@sha256:" + "0" * 64),
-    ],
-)
-def test_image_names(text, expected):
-    assert str(Reference.parse(text)) == expected
-
-
-@pytest.mark.parametrize("text", ["", "r.example/UP:1", "a b", "r.example/x:@@", "x:" + "t" * 129])
-def test_invalid_image_names_are_usage_errors(text):
-    with pytest.raises(UsageError, match="not a valid image name"):
-        Reference.parse(text)
 
 
 def git(branch="feature/Ä x", tags=()):

@@ -261,10 +261,15 @@ def test_a_limit_that_makes_no_sense_is_refused(volume: Volume, value: str) -> N
         volume.pod("a", PODMAN_AGENT_CACHE_STORES=value)
 
 
+DIGEST = "sha256:" + "0" * 64
+
+
 def test_names_are_compared_as_podman_stores_them() -> None:
-    full = [settings.full_name(n) for n in ("busybox", "team/app:1", "r.example.com/x", "localhost:5000/y@sha256:0")]
+    full = [settings.full_name(n) for n in ("busybox", "team/app:1", "r.example.com/x", f"localhost:5000/y@{DIGEST}")]
     assert full[:2] == ["docker.io/library/busybox:latest", "docker.io/team/app:1"]
-    assert full[2:] == ["r.example.com/x:latest", "localhost:5000/y@sha256:0"]
+    assert full[2:] == ["r.example.com/x:latest", f"localhost:5000/y@{DIGEST}"]
+    with pytest.raises(ConfigError, match="PODMAN_AGENT_CACHE_IMAGES: 'UP' is not a valid image name"):
+        settings.full_name("UP")
 
 
 STATUS = "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\nNoNewPrivs:\t{nnp}\n"

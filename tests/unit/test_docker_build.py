@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podman_agent.docker.build import Archive, translate, untagged
+from podman_agent.docker.build import Archive, translate
 from podman_agent.errors import RefusalError
 
 
@@ -93,11 +93,3 @@ def test_platforms_come_from_the_flag_or_the_variable() -> None:
 
 def test_asked_for_attestations_are_told_of() -> None:
     assert len(translate(["--provenance=mode=max", "--sbom=true", "."], {}).notes) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "bare"),
-    [("a", "a"), ("a:1", "a"), ("h:5000/a", "h:5000/a"), ("h:5000/a:1", "h:5000/a"), ("h/a@sha256:1", "h/a")],
-)
-def test_tags_are_told_from_ports(name: str, bare: str) -> None:
-    assert untagged(name) == bare

@@ -46,7 +46,7 @@ def run_tool(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
         ("quay.io/centos/centos:stream10", "quay.io"),
         ("localhost:5000/base", "localhost:5000"),
         ("localhost/base", "localhost"),
-        ("registry:5000/a/b@sha256:00", "registry:5000"),
+        (f"registry:5000/a/b@sha256:{'0' * 64}", "registry:5000"),
         ("debian:13", "registry-1.docker.io"),
         ("library/debian:13", "registry-1.docker.io"),
         ("docker.io/library/debian:13", "registry-1.docker.io"),

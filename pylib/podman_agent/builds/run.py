@@ -14,7 +14,7 @@ from podman_agent.builds import sbom
 from podman_agent.engine import events, process
 from podman_agent.engine.options import BuildOptions
 from podman_agent.errors import PodmanAgentError
-from podman_agent.registry.reference import Reference
+from podman_agent.plan.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

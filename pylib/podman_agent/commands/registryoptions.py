@@ -12,7 +12,7 @@ from podman_agent.engine.engine import Engine
 from podman_agent.engine.progress import Progress
 from podman_agent.explain.redact import Redactor
 from podman_agent.registry import retry
-from podman_agent.registry.credentials import Access
+from podman_agent.registry.access import Access
 
 if TYPE_CHECKING:
     import argparse

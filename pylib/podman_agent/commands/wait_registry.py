@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from podman_agent.commands import registryoptions
-from podman_agent.registry.client import Registry, endpoints
-from podman_agent.registry.reference import Reference
+from podman_agent.registry.client import Registry
 
 if TYPE_CHECKING:
     import argparse
@@ -21,10 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Wait; prints `ready` or `auth required` and the seconds on stdout."""
-    access = registryoptions.access(args)
-    # What registries.conf says of this host counts here too.
-    *_, (found, _) = endpoints(Reference(args.registry, "x"), access)
-    registry = found if found.host == args.registry else Registry(args.registry, access)
+    registry = Registry(args.registry, registryoptions.access(args))
     seconds = registry.wait(args.timeout)
     print(f"{args.registry} {registry.ping()} after {seconds:.1f} s")
     return 0

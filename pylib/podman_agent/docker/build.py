@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.docker.options import Option, Parsed, Spec, fields, letters, parse, words
 from podman_agent.errors import RefusalError
+from podman_agent.plan.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -212,20 +213,13 @@ def _cache(flag: str, value: str, plan: BuildPlan) -> list[str]:
     if kind != "registry" or not parts.get("ref"):
         msg = f"build --{flag}={value}"
         raise RefusalError(msg, "no such cache", "use type=registry,ref=NAME")
-    repository = untagged(parts["ref"])
+    repository = Reference.bare(parts["ref"])
     if "/" not in repository:
         plan.notes.append(
             f"--{flag} {value} is ignored: podman reuses the layers it has, and takes others only from a registry"
         )
         return []
     return [f"--{flag}={repository}"]
-
-
-def untagged(name: str) -> str:
-    """A reference without tag and digest."""
-    name = name.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
 
 
 def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:

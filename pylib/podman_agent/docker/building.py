@@ -13,6 +13,7 @@ from podman_agent.docker.build import translate
 from podman_agent.docker.call import first_failure, note
 from podman_agent.docker.inspect import sha256
 from podman_agent.files import replace
+from podman_agent.plan.reference import Reference
 
 if TYPE_CHECKING:
     from podman_agent.docker.build import Archive, BuildPlan
@@ -92,8 +93,6 @@ def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
 
     The digest is known only once the layers are compressed, so a local copy is made first.
     """
-    from podman_agent.docker.build import untagged  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory(prefix="docker-push-") as layout:
         code = call.run("push", f"--digestfile={digest_file}", image, f"dir:{layout}", quiet=True)
         if code:
@@ -101,7 +100,7 @@ def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
         digest = Path(digest_file).read_text(encoding="ascii").strip()
         from podman_agent.docker.skopeo import skopeo  # noqa: PLC0415
 
-        return skopeo(call, "copy", "--quiet", f"dir:{layout}", f"docker://{untagged(name)}@{digest}")
+        return skopeo(call, "copy", "--quiet", f"dir:{layout}", f"docker://{Reference.bare(name)}@{digest}")
 
 
 def _save(call: Call, archive: Archive, names: list[str]) -> int:

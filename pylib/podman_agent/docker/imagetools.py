@@ -16,6 +16,7 @@ from podman_agent.docker.call import first_failure
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
 from podman_agent.docker.skopeo import skopeo, skopeo_read
 from podman_agent.errors import RefusalError
+from podman_agent.plan.reference import Reference
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -41,10 +42,8 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
 
 def _reference(name: str) -> str:
     """A docker reference as skopeo takes it; of ``name:tag@digest`` the tag goes."""
-    from podman_agent.docker.build import untagged  # noqa: PLC0415
-
     head, at, digest = name.partition("@")
-    return f"docker://{untagged(head)}@{digest}" if at else f"docker://{name}"
+    return f"docker://{Reference.bare(head)}@{digest}" if at else f"docker://{name}"
 
 
 def _raw(call: Call, name: str) -> bytes:
@@ -116,9 +115,7 @@ def _create(call: Call, parsed: Parsed) -> int:
     if not tags or not sources:
         msg = "buildx imagetools create"
         raise RefusalError(msg, "nothing to do", "give -t NAME and a SOURCE")
-    from podman_agent.docker.build import untagged  # noqa: PLC0415
-
-    sources = [f"{untagged(tags[0])}@{s}" if s.startswith("sha256:") else s for s in sources]
+    sources = [f"{Reference.bare(tags[0])}@{s}" if s.startswith("sha256:") else s for s in sources]
     if parsed.has("dry-run"):
         print(json.dumps({"sources": sources, "tags": tags}, indent=2))
         return 0
@@ -131,11 +128,9 @@ def _create(call: Call, parsed: Parsed) -> int:
 
 def _from_file(path: str, tags: list[str]) -> str:
     """A source descriptor: ``{"digest": "sha256:…"}`` of the first tag's repository."""
-    from podman_agent.docker.build import untagged  # noqa: PLC0415
-
     text = Path(path).read_text(encoding="utf-8").strip()
     digest = json.loads(text)["digest"] if text.startswith("{") else text
-    return f"{untagged((tags or [''])[0])}@{digest}"
+    return f"{Reference.bare((tags or [''])[0])}@{digest}"
 
 
 def _combine(call: Call, sources: list[str], tags: list[str], annotations: list[str]) -> int:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from podman_agent.engine import events, process
 from podman_agent.errors import EngineError
 from podman_agent.explain.redact import Redactor
-from podman_agent.explain.verdict import classify
+from podman_agent.explain.verdict import Verdict, classify, last_words
 from podman_agent.registry import retry
-from podman_agent.registry.client import endpoints
-from podman_agent.registry.credentials import Access
+from podman_agent.registry.access import Access
+from podman_agent.registry.client import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from podman_agent.registry.reference import Reference
+    from podman_agent.plan.reference import Reference
 
 
 class PodmanCli:
@@ -69,7 +69,7 @@ class PodmanCli:
         """
         done = self._run(arguments, what, quiet=True)
         if done.returncode:
-            raise self._error(done, what)
+            raise self._failure(done, what)[0]
         return done.stdout.strip()
 
     def _run(
@@ -103,34 +103,27 @@ class PodmanCli:
     ) -> process.Finished:
         """Run one attempt: a transient failure is raised for `retry.call`, any other for good."""
         done = self._run(arguments, what, stdin=stdin, terminal=terminal, note=note)
-        self._judge(done, what, registry)
+        if done.returncode:
+            self._fail(*self._failure(done, what), registry)
         return done
 
-    def _judge(self, done: process.Finished, what: str, registry: Reference | None) -> None:
-        if not done.returncode:
-            return
-        error = self._error(done, what)
-        verdict = classify(error.why)
-        if verdict.transient:
-            asked = None
-            if registry and verdict.cause.startswith(("429", "503")):
-                # podman keeps the server's Retry-After to itself
-                *_, (there, _) = endpoints(registry, self.access, self.policy)
-                asked = there.retry_after()
-            raise retry.RetryableError(verdict.cause, retry_after=asked, why=error.why)
-        raise error
+    def _failure(self, done: process.Finished, what: str) -> tuple[EngineError, Verdict]:
+        why = self.redact(last_words(done.stderr, done.returncode))
+        verdict = classify(why)
+        fix = verdict.known.cure if verdict.known else ""
+        return EngineError(what, why, fix, returncode=done.returncode), verdict
 
-    def _error(self, done: process.Finished, what: str) -> EngineError:
-        lines = [text for line in done.stderr.splitlines() if (text := events.plain(line))]
-        lines = [line for line in lines if not line.startswith("podman-agent: ")]  # the shim's, about podman's
-        said = [i for i, line in enumerate(lines) if line.startswith(("Error: ", "time="))]
-        last = " ".join(lines[said[-1] :]) if said else (lines or [f"exit code {done.returncode}"])[-1]
-        if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way
-            last = logged[1].replace('\\"', '"')
-        why = self.redact(last.removeprefix("Error: "))
-        known = classify(why).known
-        fix = known.cure if known else ""
-        return EngineError(what, why, fix, returncode=done.returncode)
+    def _fail(self, error: EngineError, verdict: Verdict, registry: Reference | None) -> NoReturn:
+        if not verdict.transient:
+            raise error
+        asked = None
+        if registry and verdict.cause.startswith(("429", "503")):
+            # podman keeps the server's Retry-After to itself
+            asked = self._registry(registry).retry_after()
+        raise retry.RetryableError(verdict.cause, retry_after=asked, why=error.why) from error
+
+    def _registry(self, image: Reference) -> Registry:
+        return Registry(image.registry, self.access, self.policy)
 
     def _line(self, what: str, note: events.Listener | None = None) -> Callable[[str], None]:
         def listen(line: str) -> None:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.engine import events, process
 from podman_agent.engine.calls import PodmanCli, sha
 from podman_agent.engine.results import BuildResult, CopyResult, ImageInfo, Layer, PullResult, PushResult, RunResult
-from podman_agent.errors import EngineError, MismatchError, PodmanAgentError
+from podman_agent.errors import MismatchError, PodmanAgentError
 from podman_agent.explain.transfers import UNAUTHORIZED
-from podman_agent.explain.verdict import classify
+from podman_agent.plan.reference import Reference
 from podman_agent.registry import retry
-from podman_agent.registry.client import Manifest, endpoints
-from podman_agent.registry.reference import Reference
+from podman_agent.registry.registriesconf import registries_conf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from podman_agent.engine.options import BuildOptions
+    from podman_agent.registry.client import Manifest
 
 
 class Engine(PodmanCli):
@@ -114,13 +114,15 @@ class Engine(PodmanCli):
 
             def attempt() -> None:
                 seen.append(set())
-                try:
-                    self._checked(argv, what, registry=there, terminal=True, note=note)
-                except EngineError as error:
-                    if len(seen) == 1 and self._expired(error, there):
-                        msg = "the token expired"
-                        raise retry.RetryableError(msg, why=error.why) from error
-                    raise
+                done = self._run(argv, what, terminal=True, note=note)
+                if not done.returncode:
+                    return
+                error, verdict = self._failure(done, what)
+                # A new podman gets a new token; that is tried once only.
+                if verdict.known is UNAUTHORIZED and len(seen) == 1 and self._opens(there):
+                    msg = "the token expired"
+                    raise retry.RetryableError(msg, why=error.why) from error
+                self._fail(error, verdict, there)
 
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
@@ -135,24 +137,21 @@ class Engine(PodmanCli):
         took = seconds()
         return PushResult(str(there), sent, found.config_digest, pushed, kept, took, attempts)
 
-    def _expired(self, error: EngineError, there: Reference) -> bool:
-        """Tell an expired token from a refused login: the latter opens nothing.
-
-        A new podman gets a new token; it is tried once only.
-        """
-        if classify(error.why).known is not UNAUTHORIZED:
-            return False
-        *_, (registry, place) = endpoints(there, self.access, self.policy)
+    def _opens(self, there: Reference) -> bool:
+        """Tell an expired token from a refused login: the latter opens nothing."""
         try:
-            registry.digest(place.repository, place.version)
+            self._registry(there).manifest(there.repository, there.version)
         except PodmanAgentError:
             return False
         return True
 
     def _verified(self, there: Reference, sent: str) -> tuple[Manifest, list[Manifest]]:
         """Compare; gives the manifest and those of its images, which for an image is itself."""
-        *_, (registry, place) = endpoints(there, self.access, self.policy)
-        found = registry.manifest(place.repository, place.version)
+        registry = self._registry(there)
+        found = registry.manifest(there.repository, there.version)
+        if found and found.digest != sent and registry.manifest(there.repository, sent):
+            # the registry does have what was sent: a byte flipped on its way back, or the tag is another's by now
+            found = registry.manifest(there.repository, there.version)
         if found is None or found.digest != sent:
             has = found.digest if found else "no such manifest"
             msg = f"push {there} is not what the registry has"
@@ -163,7 +162,7 @@ class Engine(PodmanCli):
             )
         if not found.children:
             return found, [found]
-        images = [registry.manifest(place.repository, child) for child in found.children]
+        images = [registry.manifest(there.repository, child) for child in found.children]
         if missing := [c for c, i in zip(found.children, images, strict=True) if i is None]:
             msg = f"push {there} is not whole"
             raise MismatchError(msg, f"the registry does not have {', '.join(missing)}")
@@ -208,10 +207,9 @@ class Engine(PodmanCli):
         what = f"copy {start} to {end}"
         flags = [f for f in self.access.flags() if f.startswith("--authfile")]
         for side, reference in (("src", start), ("dest", end)):
-            *_, (there, _) = endpoints(reference, self.access, self.policy)
-            flags += [f"--{side}-tls-verify=false"] if there.insecure else []
+            flags += [f"--{side}-tls-verify=false"] if self._registry(reference).insecure else []
             flags += [f"--{side}-cert-dir={self.access.cert_dir}"] if self.access.cert_dir else []
-        argv = ["skopeo", "copy", "--all", "--preserve-digests", "--retry-times=0", *flags]
+        argv = ["skopeo", *registries_conf(), "copy", "--all", "--preserve-digests", "--retry-times=0", *flags]
         with tempfile.TemporaryDirectory(prefix="podman-agent-") as scratch:
             digest = Path(scratch, "digest")
             argv += [f"--digestfile={digest}", f"docker://{start}", f"docker://{end}"]
@@ -219,7 +217,8 @@ class Engine(PodmanCli):
             def attempt() -> None:
                 limit = self.policy.attempt_timeout
                 done = process.run(argv, on_line=self._line(str(end)), timeout=limit)
-                self._judge(done, what, end)
+                if done.returncode:
+                    self._fail(*self._failure(done, what), end)
 
             with self._timed() as seconds:
                 _, attempts = retry.call(attempt, what, self.policy, self._tell(what))
@@ -295,7 +294,7 @@ class Engine(PodmanCli):
             argv += [*options, image, *command]
             done = self._run(argv, what, stdin=stdin)
         if check and done.returncode:
-            raise self._error(done, what)
+            raise self._failure(done, what)[0]
         return RunResult(done.returncode, done.stdout, done.stderr)
 
     def inspect(self, name: str, kind: str = "image") -> dict[str, Any]:

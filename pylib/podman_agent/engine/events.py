@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from podman_agent.explain.verdict import plain
+
 Kind = Literal["step", "layer", "log", "retry", "done"]
 
 
@@ -40,18 +42,12 @@ class Event:
 
 Listener = Callable[[Event], None]
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 _STEP = re.compile(r"(?:\[[\w/.-]+\] )*STEP (\d+)/(\d+): ")
 _LAYER = re.compile(
     r"Copying (?:blob|config) (?:sha256:)?([0-9a-f]{10,12})[0-9a-f]*"
     r"(?: (skipped: already exists|done)|.*?([\d.]+) ?(\w+) / ([\d.]+) ?(\w+))?"
 )
 _UNITS = {"b": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-
-
-def plain(line: str) -> str:
-    """Give a line without the control characters of progress bars."""
-    return _CONTROL.sub("", line).rstrip()
 
 
 def parse(line: str, what: str) -> Event:

@@ -43,6 +43,49 @@ BLOB_GONE = Explanation(
     again=True,
     name="a layer is not there",
 )
+NOT_FOUND = Explanation(
+    "Error: reading manifest 1 in r.example/x: manifest unknown",
+    _AT + r"(?:manifest unknown|name unknown|.*repository name not known)",
+    "the registry has no such image, or no such tag of it",
+    "check name and tag; some registries say so of a private image, too: log in",
+    _SPEC,
+    again=False,
+    verdict=r"manifest unknown|name unknown|image not known|no such image|\b404\b|Image may not exist",
+    name="not found",
+)
+_PLAIN = Explanation(
+    'pinging container registry r.example: Get "https://r.example/v2/": http: server gave HTTP response to HTTPS'
+    " client",
+    r"\bserver gave HTTP response to HTTPS client",
+    "the registry speaks plain HTTP",
+    "if that is meant, PODMAN_AGENT_INSECURE_REGISTRIES=host:port, or --insecure of podman-agent's commands",
+    "https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md",
+    again=False,
+    name="the registry speaks plain HTTP",
+)
+_CERTIFICATE = Explanation(
+    'pinging container registry r: Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed'
+    " by unknown authority",
+    _AT + r".*\bx509: ",
+    "nobody whom this pod trusts has signed the registry's certificate, or it is of another name or time",
+    "mount its CA as /etc/containers/certs.d/HOST:PORT/ca.crt (a ConfigMap will do), or use --cert-dir",
+    "https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md",
+    again=False,
+    verdict=r"x509: |certificate signed by unknown|certificate is not valid",
+    name="certificate not trusted",
+)
+_UNKNOWN_HOST = Explanation(
+    'pinging container registry r.example: Get "https://r.example/v2/": dial tcp: lookup r.example on'
+    " 10.96.0.10:53: no such host",
+    _AT + r".*\bno such host",
+    "this pod's DNS does not know the registry's name",
+    "check the name; a pod with hostNetwork: true finds services with dnsPolicy: ClusterFirstWithHostNet only",
+    "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/",
+    again=False,
+    verdict=r"no such host",
+    name="unknown host",
+)
+UNREACHABLE = (_PLAIN, _CERTIFICATE, _UNKNOWN_HOST)
 RULES = (
     BLOB_GONE,
     UNAUTHORIZED,
@@ -56,16 +99,7 @@ RULES = (
         verdict=r"\bdenied\b|\bforbidden\b|\b403\b",
         name="denied",
     ),
-    Explanation(
-        "Error: reading manifest 1 in r.example/x: manifest unknown",
-        _AT + r"(?:manifest unknown|name unknown|.*repository name not known)",
-        "the registry has no such image, or no such tag of it",
-        "check name and tag; some registries say so of a private image, too: log in",
-        _SPEC,
-        again=False,
-        verdict=r"manifest unknown|name unknown|image not known|no such image|\b404\b",
-        name="not found",
-    ),
+    NOT_FOUND,
     Explanation(
         'Error: parsing reference "r.example/UP:1": repository name must be lowercase',
         r"\brepository name must be lowercase",
@@ -76,38 +110,7 @@ RULES = (
         verdict=r"name invalid|invalid reference|must be lowercase|[Ii]nvalid image name",
         name="name invalid",
     ),
-    Explanation(
-        'pinging container registry r.example: Get "https://r.example/v2/": http: server gave HTTP response to HTTPS'
-        " client",
-        r"\bserver gave HTTP response to HTTPS client",
-        "the registry speaks plain HTTP",
-        "if that is meant, PODMAN_AGENT_INSECURE_REGISTRIES=host:port, or --insecure of podman-agent's commands",
-        "https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md",
-        again=False,
-        name="the registry speaks plain HTTP",
-    ),
-    Explanation(
-        'pinging container registry r: Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed'
-        " by unknown authority",
-        _AT + r".*\bx509: ",
-        "nobody whom this pod trusts has signed the registry's certificate, or it is of another name or time",
-        "mount its CA as /etc/containers/certs.d/HOST:PORT/ca.crt (a ConfigMap will do), or use --cert-dir",
-        "https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md",
-        again=False,
-        verdict=r"x509: |certificate signed by unknown|certificate is not valid",
-        name="certificate not trusted",
-    ),
-    Explanation(
-        'pinging container registry r.example: Get "https://r.example/v2/": dial tcp: lookup r.example on'
-        " 10.96.0.10:53: no such host",
-        _AT + r".*\bno such host",
-        "this pod's DNS does not know the registry's name",
-        "check the name; a pod with hostNetwork: true finds services with dnsPolicy: ClusterFirstWithHostNet only",
-        "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/",
-        again=False,
-        verdict=r"no such host",
-        name="unknown host",
-    ),
+    *UNREACHABLE,
     Explanation(
         "Error: reading manifest 1 in docker.io/library/x: toomanyrequests: You have reached your pull rate limit.",
         r"\btoomanyrequests: |" + _AT + r".*(?:too many requests|\b429 \(?Too Many)",

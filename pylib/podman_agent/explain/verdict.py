@@ -21,6 +21,30 @@ _ORDER = sorted(
 _JUDGED = tuple((re.compile(rule.verdict or rule.pattern), rule) for rule in _ORDER)
 
 
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+def plain(line: str) -> str:
+    """Give a line without the control characters of progress bars."""
+    return _CONTROL.sub("", line).rstrip()
+
+
+def last_words(stderr: str, returncode: int) -> str:
+    """Give the error in what podman, buildah or skopeo wrote, in one line.
+
+    Args:
+        stderr: All of it.
+        returncode: Told where nothing was written.
+    """
+    lines = [text for line in stderr.splitlines() if (text := plain(line))]
+    lines = [line for line in lines if not line.startswith("podman-agent: ")]  # the shim's, about podman's
+    said = [i for i, line in enumerate(lines) if line.startswith(("Error: ", "time="))]
+    last = " ".join(lines[said[-1] :]) if said else (lines or [f"exit code {returncode}"])[-1]
+    if logged := re.search(r'level=fatal msg="(.*)"', last):  # skopeo's way
+        last = logged[1].replace('\\"', '"')
+    return last.removeprefix("Error: ")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of a transfer.

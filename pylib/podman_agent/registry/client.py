@@ -1,5 +1,7 @@
-"""Talks to a registry over its HTTP API: is it there, what does it hold, is it what was pushed.
+"""One registry: is it there, what does it hold, is it what was pushed.
 
+What it holds skopeo tells, with the credentials, certificates and credential helpers that podman pushed with; our own
+is what neither does: ping, wait, and how long a registry asks to wait.
 API: https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 """
 
@@ -7,44 +9,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from dataclasses import dataclass, field, replace
+import ssl
+import subprocess
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InsecureRequestWarning
 
-from podman_agent.errors import EngineError, MismatchError, UnavailableError
-from podman_agent.explain.transfers import TRANSIENT_STATUS
-from podman_agent.registry import credentials as auth
-from podman_agent.registry import retry
-from podman_agent.registry.mirrors import RegistriesConf
-from podman_agent.registry.reference import Reference
-from podman_agent.registry.session import RegistrySession
+from podman_agent import __version__
+from podman_agent.errors import MismatchError, UnavailableError
+from podman_agent.explain.transfers import NOT_FOUND, TRANSIENT_STATUS
+from podman_agent.registry import retry, skopeo
+from podman_agent.registry.access import Access
+from podman_agent.registry.registriesconf import RegistriesConf, registries_conf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 _POLL_LIMIT = 15.0
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_API = "registry-1.docker.io"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as the registry gave it, its bytes matching its digest.
+    """A manifest as the registry gave it.
 
     Attributes:
         digest: sha256 of `content`.
-        media_type: One of `MANIFEST_TYPES`.
         content: The bytes.
     """
 
     digest: str
-    media_type: str
     content: bytes = field(repr=False)
 
     @property
@@ -70,7 +73,7 @@ class Manifest:
 
 
 class Registry:
-    """One registry, with the credentials and certificates podman would use for it.
+    """One registry, with the credentials and certificates podman would use for it; its mirrors are not asked.
 
     Args:
         host: ``host`` or ``host:port``.
@@ -80,20 +83,19 @@ class Registry:
 
     Attributes:
         host: As given.
-        insecure: Plain HTTP and unverified TLS are allowed.
+        insecure: Plain HTTP and unverified TLS are allowed: asked for, or said in registries.conf.
     """
 
     def __init__(
         self,
         host: str,
-        access: auth.Access | None = None,
+        access: Access | None = None,
         policy: retry.Policy | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.host = host
-        self.insecure = bool(access and access.insecure)
+        self.host, self._access, self._env = host, access or Access(), env
+        self.insecure = self._access.insecure or RegistriesConf.load(env).insecure(host)
         self._policy = policy or retry.Policy.from_env(env)
-        self._session = RegistrySession(host, access or auth.Access(), env)
 
     def ping(self) -> str:
         """Ask once whether the API answers.
@@ -106,12 +108,12 @@ class Registry:
             UnavailableError: If it does not answer, or something else than a registry does.
         """
         try:
-            response = self._session.request("GET", "/v2/", "")
+            response = self._get()
         except requests.RequestException as error:
             what = f"registry {self.host} does not answer"
             raise UnavailableError(what, _reason(error)) from error
         if response.status_code in {401, 403}:
-            return "auth required"
+            return "ready" if self._is_opened() else "auth required"
         if response.status_code != requests.codes.ok:
             what = f"registry {self.host} is not ready"
             raise UnavailableError(what, f"{response.status_code} {response.reason}")
@@ -147,31 +149,27 @@ class Registry:
         """Ask how many seconds to wait, when podman was told 429 and kept the number to itself.
 
         Returns:
-            The `Retry-After` of a 429 or 503 answer to a ping; None if it answers normally.
+            The `Retry-After` of a 429 or 503 answer to a ping
+            (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after); None if it answers normally.
         """
         try:
-            response = self._session.request("GET", "/v2/", "")
+            response = self._get()
         except requests.RequestException:
             return None
-        return retry_after(response)
+        value = response.headers.get("Retry-After", "") if response.status_code in TRANSIENT_STATUS else ""
+        return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) else None
 
     def digest(self, repository: str, version: str) -> str | None:
-        """Give the digest of a tag without fetching the manifest.
+        """Give the digest of a tag.
 
         Returns:
             The digest, or None if there is no such manifest.
         """
-        response = self._manifest_request("HEAD", repository, version)
-        if response.status_code == requests.codes.not_found:
-            return None
-        self._check(response, f"HEAD {self.host}/{repository}:{version}")
-        if digest := response.headers.get("Docker-Content-Digest"):
-            return str(digest)
         found = self.manifest(repository, version)
         return found.digest if found else None
 
     def manifest(self, repository: str, version: str) -> Manifest | None:
-        """Fetch a manifest and check its bytes.
+        """Fetch a manifest; one that is asked for by its digest is checked.
 
         Args:
             repository: ``team/image``.
@@ -181,44 +179,36 @@ class Registry:
             None if there is no such manifest.
 
         Raises:
-            MismatchError: If the bytes do not match the digest asked for or the one announced,
-                twice: a byte that flipped once on the way is fetched again.
-            TransientError: After all retries.
+            MismatchError: If the bytes do not match the digest asked for, twice: a byte that flipped
+                once on the way is fetched again.
             EngineError: If the registry refuses.
+            UnavailableError: If it cannot be spoken to.
+            TransientError: After all retries.
         """
-        what = f"{self.host}/{repository}:{version}"
-        for last in (False, True):
-            response = self._manifest_request("GET", repository, version)
-            if response.status_code == requests.codes.not_found:
-                return None
-            self._check(response, f"GET {what}")
-            digest = "sha256:" + hashlib.sha256(response.content).hexdigest()
-            announced = response.headers.get("Docker-Content-Digest", digest)
-            wanted = version if ":" in version else digest
-            if digest == announced == wanted:
-                media_type = response.headers.get("Content-Type", "")
-                return Manifest(digest, media_type, response.content)
-            if last:
-                msg = f"the manifest of {what} is damaged"
-                raise MismatchError(
-                    msg,
-                    f"its bytes are {digest}, the registry says {announced if announced != digest else wanted}",
-                )
-        return None
+        for _ in range(2):
+            try:
+                content = self._skopeo(repository, version, "inspect", "--raw")
+            except skopeo.FailedError as error:
+                if error.known is NOT_FOUND:
+                    return None
+                if "does not match provided manifest digest" not in error.why:
+                    raise
+                continue
+            digest = "sha256:" + hashlib.sha256(content).hexdigest()
+            if ":" not in version or digest == version:
+                return Manifest(digest, content)
+        what = f"the manifest of {self.host}/{repository} {version} is damaged"
+        raise MismatchError(what, "its bytes are of another digest")
 
     def tags(self, repository: str) -> list[str]:
-        """List all tags, following the registry's pages."""
-        path: str | None = f"/v2/{repository}/tags/list"
-        found: list[str] = []
-        while path:
-            response = self._request("GET", path, repository)
-            if response.status_code == requests.codes.not_found:
+        """List all tags, the registry's pages together; none where there is no such repository."""
+        try:
+            listed = json.loads(self._skopeo(repository, "", "list-tags"))
+        except skopeo.FailedError as error:
+            if error.known is NOT_FOUND:
                 return []
-            self._check(response, f"tags of {self.host}/{repository}")
-            found += response.json().get("tags") or []
-            link = response.links.get("next", {}).get("url")
-            path = re.sub(r"^https?://[^/]+", "", link) if link else None
-        return found
+            raise
+        return list(listed["Tags"])
 
     def delete(self, repository: str, version: str) -> bool:
         """Delete a manifest by tag or digest.
@@ -229,100 +219,93 @@ class Registry:
         Raises:
             EngineError: If the registry does not allow it.
         """
-        digest = version if ":" in version else self.digest(repository, version)
-        if digest is None:
-            return False
-        path = f"/v2/{repository}/manifests/{digest}"
-        response = self._request("DELETE", path, repository, actions="pull,delete")
-        if response.status_code == requests.codes.not_found:
-            return False
-        self._check(response, f"delete {self.host}/{repository}@{digest}")
+        try:
+            self._skopeo(repository, version, "delete")
+        except skopeo.FailedError as error:
+            if error.known is NOT_FOUND:
+                return False
+            raise
         return True
 
-    def _manifest_request(self, method: str, repository: str, version: str) -> requests.Response:
-        path = f"/v2/{repository}/manifests/{version}"
-        headers = {"Accept": ", ".join(MANIFEST_TYPES)}
-        return self._request(method, path, repository, headers=headers)
+    def _flags(self) -> list[str]:
+        return Access(self.insecure, self._access.cert_dir, self._access.authfile).flags(self._env)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        repository: str,
-        *,
-        headers: dict[str, str] | None = None,
-        actions: str = "pull",
-    ) -> requests.Response:
-        def attempt() -> requests.Response:
-            try:
-                response = self._session.request(method, path, repository, headers=headers, actions=actions)
-            except (requests.ConnectionError, requests.Timeout) as error:
-                if isinstance(error, requests.exceptions.SSLError):
-                    raise self._unreachable(error) from error
-                raise retry.RetryableError(_reason(error)) from error
-            except requests.RequestException as error:  # a body cut short, too many redirects
-                raise retry.RetryableError(_reason(error)) from error
-            if response.status_code in TRANSIENT_STATUS:
-                cause = f"{response.status_code} {response.reason}"
-                raise retry.RetryableError(cause, retry_after=retry_after(response))
-            return response
+    def _skopeo(self, repository: str, version: str, *command: str) -> bytes:
+        suffix = f"@{version}" if ":" in version else f":{version}" if version else ""
+        return skopeo.read(
+            [*command, *self._flags()],
+            f"{self.host}/{repository}",
+            suffix,
+            self._policy,
+            env=self._env,
+            retry_after=self.retry_after,
+        )
 
-        what = f"{method} {self.host}{path}"
-        return retry.call(attempt, what, self._policy)[0]
-
-    def _unreachable(self, error: Exception) -> UnavailableError:
-        what = f"registry {self.host}"
-        fix = f"put its CA in /etc/containers/certs.d/{self.host}/ca.crt"
-        return UnavailableError(what, _reason(error), fix)
-
-    def _check(self, response: requests.Response, what: str) -> None:
-        if response.ok:
-            return
-        why = f"{response.status_code} {response.reason}"
+    def _is_opened(self) -> bool:
+        """Whether skopeo has a login that opens the registry; it asks for none, because nobody answers."""
         try:
-            first = response.json()["errors"][0]
-            why += f" ({first.get('code', '')}: {first.get('message', '')})"
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            pass
-        fix = ""
-        if response.status_code in {401, 403}:
-            fix = f"log in with podman-agent login {self.host}, or check the pull secret"
-        elif response.status_code == requests.codes.method_not_allowed:
-            fix = "this registry does not allow deletion"
-        raise EngineError(what, why, fix)
+            done = subprocess.run(
+                ["skopeo", *registries_conf(self._env), "login", *self._flags(), self.host],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TIMEOUT[1],
+                check=False,
+            )
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
+    def _get(self) -> requests.Response:
+        """Ping without credentials; like podman with --tls-verify=false over plain HTTP where TLS is not spoken."""
+        try:
+            return self._send("https")
+        except requests.ConnectionError:
+            if not self.insecure:
+                raise
+        return self._send("http")
+
+    def _send(self, scheme: str) -> requests.Response:
+        host = _DOCKER_HUB_API if self.host == _DOCKER_HUB else self.host
+        with requests.Session() as session, warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)  # it was asked for
+            session.mount("https://", _Trust(self._context()))
+            return session.get(
+                f"{scheme}://{host}/v2/",
+                headers={"User-Agent": f"podman-agent/{__version__}"},
+                auth=lambda request: request,  # or requests would read ~/.netrc
+                timeout=_TIMEOUT,
+                verify=False if self.insecure else None,
+            )
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        for directory in [self._access.cert_dir] if self._access.cert_dir else self._certs_d():
+            for file in sorted(directory.glob("*.crt")):
+                context.load_verify_locations(file)
+            for file in sorted(directory.glob("*.cert")):
+                context.load_cert_chain(file, file.with_suffix(".key"))
+        return context
+
+    def _certs_d(self) -> list[Path]:
+        """Podman's directories (https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md)."""
+        env = os.environ if self._env is None else self._env
+        bases = (Path(env.get("HOME") or "/root") / ".config/containers", Path("/etc/containers"), Path("/etc/docker"))
+        return [d for base in bases if (d := base / "certs.d" / self.host).is_dir()]
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Read `Retry-After` in seconds (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)."""
-    if response.status_code not in TRANSIENT_STATUS:
-        return None
-    value = response.headers.get("Retry-After", "")
-    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) else None
+class _Trust(HTTPAdapter):
+    """Verifies against the system's store, as podman does, and what is added to it."""
 
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
 
-def endpoints(
-    reference: Reference,
-    access: auth.Access | None = None,
-    policy: retry.Policy | None = None,
-    env: Mapping[str, str] | None = None,
-) -> Iterator[tuple[Registry, Reference]]:
-    """Give the registries that may hold an image, as registries.conf has it: mirrors first.
-
-    Args:
-        reference: The image.
-        access: `insecure` in it counts everywhere, whatever the file says.
-        policy: Retries; from the environment when None.
-        env: `os.environ` when None.
-
-    Yields:
-        A registry and the image's name there.
-    """
-    access = access or auth.Access()
-    for endpoint in RegistriesConf.load(env).endpoints(reference):
-        suffix = f"@{reference.digest}" if reference.digest else f":{reference.version}"
-        there = Reference.parse(endpoint.name + suffix)
-        rights = replace(access, insecure=access.insecure or endpoint.insecure)
-        yield Registry(there.registry, rights, policy, env), there
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
 
 def _reason(error: Exception) -> str:

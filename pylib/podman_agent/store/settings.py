@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.errors import ConfigError
+from podman_agent.errors import ConfigError, UsageError
+from podman_agent.plan.reference import Reference
 from podman_agent.pod import idmode, ids, trials
 from podman_agent.store import units
 
@@ -75,13 +76,16 @@ def number_from(env: Mapping[str, str], name: str) -> int:
 
 
 def full_name(name: str) -> str:
-    """``busybox`` as podman stores it: ``docker.io/library/busybox:latest``."""
-    first, slash, rest = name.partition("/")
-    if not slash:
-        name = f"docker.io/library/{name}"
-    elif not ("." in first or ":" in first or first == "localhost"):
-        name = f"docker.io/{first}/{rest}"
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+    """``busybox`` as podman stores it: ``docker.io/library/busybox:latest``.
+
+    Raises:
+        ConfigError: It is no image name.
+    """
+    try:
+        return str(Reference.parse(name))
+    except UsageError as error:
+        what = f"PODMAN_AGENT_CACHE_IMAGES: {error.what}"
+        raise ConfigError(what, fix=error.fix) from error
 
 
 def flavour(

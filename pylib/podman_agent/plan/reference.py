@@ -1,4 +1,4 @@
-"""Image names: parsing and the registry they mean.
+"""Image names: the one place that takes them apart.
 
 Grammar: https://github.com/distribution/reference/blob/main/reference.go.
 """
@@ -51,6 +51,12 @@ class Reference:
                 return cls(host, path, match["tag"] or "", match["digest"] or "")
         what = f"{text!r} is not a valid image name"
         raise UsageError(what, fix="names are lower case: registry/team/image:tag")
+
+    @staticmethod
+    def bare(text: str) -> str:
+        """Give a name as it is written, without tag and digest; it need not be a valid one."""
+        head, slash, last = text.partition("@")[0].rpartition("/")
+        return head + slash + last.partition(":")[0]
 
     @property
     def name(self) -> str:
