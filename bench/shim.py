@@ -22,12 +22,11 @@ RUNS = 300
 def plan_with(program: str, directory: str) -> None:
     """Write a plan whose podman is `program`."""
     os.environ["PODMAN_AGENT_STATE_DIR"] = directory
-    from podman_agent.hot import shim  # noqa: PLC0415 - reads the environment set here
-    from podman_agent.prepare import state  # noqa: PLC0415 - reads the environment set here
+    from podman_agent import planfile  # noqa: PLC0415 - reads the environment set here
 
-    flags = ["--cgroup-manager=cgroupfs", "--events-backend=file"]
-    environment = [(f"BENCH_{n}", "x" * 20) for n in range(6)]
-    (Path(directory) / "hot").write_bytes(state.encode(shim.Hot({"podman": program}, flags, environment)))
+    flags = ("--cgroup-manager=cgroupfs", "--events-backend=file")
+    environment = {f"BENCH_{n}": "x" * 20 for n in range(6)}
+    (Path(directory) / "hot").write_bytes(planfile.encode(planfile.Hot({"podman": program}, flags, environment)))
 
 
 def seconds(command: list[str], env: dict[str, str]) -> float:

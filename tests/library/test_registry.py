@@ -17,9 +17,9 @@ import pytest
 import requests
 from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
+from podman_agent import planfile
 from podman_agent.errors import EngineError, MismatchError, UnavailableError
 from podman_agent.explain.transfers import TRANSIENT_STATUS
-from podman_agent.hot import shim
 from podman_agent.registry import retry
 from podman_agent.registry.access import Access, pull_secret
 from podman_agent.registry.client import Manifest, Registry
@@ -275,8 +275,8 @@ def test_logins_are_found_where_the_plan_has_podman_put_them(tmp_path: Path, mon
     secret = write_auth(tmp_path / "home/.docker/.dockerconfigjson", {"r.example": ("k8s", "p")})
     write_auth(tmp_path / "containers/auth.json", {"r.example": ("here", "p")})
     assert pull_secret() == secret
-    plan = shim.Hot({}, [], [("XDG_RUNTIME_DIR", str(tmp_path))])
-    monkeypatch.setattr(shim, "load", lambda: plan)
+    plan = planfile.Hot({}, environment={"XDG_RUNTIME_DIR": str(tmp_path)})
+    monkeypatch.setattr(planfile, "load", lambda: plan)
     assert pull_secret() is None
 
 

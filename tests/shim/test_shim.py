@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent import planfile
 
 if TYPE_CHECKING:
     from shim.conftest import Shim
@@ -159,13 +160,16 @@ def test_a_flag_the_user_gave_comes_after_ours_and_wins(shim: Shim) -> None:
     ],
 )
 def test_only_a_command_executed_here_gets_another_conmon(
-    shim: Shim, name: str, args: tuple[str, ...], *, told: bool
+    shim: Shim, monkeypatch: pytest.MonkeyPatch, name: str, args: tuple[str, ...], *, told: bool
 ) -> None:
     """Containers start with podman's own."""
     shim.call("ps")
-    fields = shim.hot.read_bytes().split(b"\0")
-    fields[5] = b"/mine"
-    shim.hot.write_bytes(b"\0".join(fields))
+    data = shim.hot.read_bytes()
+    monkeypatch.setattr(planfile, "overrides", data.split(b"\0")[2].decode)
+    hot = planfile.decode(data)
+    assert hot is not None
+    hot.exec_monitor = "/mine"
+    shim.hot.write_bytes(planfile.encode(hot))
     shim.call(*args, name=name)
     assert (b"--conmon=/mine" in shim.argv) == told
     assert shim.argv[-len(args) :] == [arg.encode() for arg in args]
@@ -196,7 +200,7 @@ def test_eight_first_calls_make_one_plan_and_all_succeed(shim: Shim) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", b"\0\0\0", b"podman-agent 2", b"podman-agent 2\0x\0y\0999999\0end", os.urandom(4096)],
+    [b"", b"garbage", b"\0\0\0", b"podman-agent 5", b"podman-agent 5\0x\0y\0999999\0end", os.urandom(4096)],
 )
 def test_a_broken_plan_file_is_remade(shim: Shim, content: bytes) -> None:
     """Whatever is in it."""
@@ -294,5 +298,5 @@ def test_the_hot_path_imports_nothing_but_itself(shim: Shim) -> None:
     def names(text: str) -> set[str]:
         return {line.rpartition("|")[2].strip() for line in text.splitlines() if line.startswith("import time:")}
 
-    ours = {f"podman_agent{name}" for name in ("", ".hot", ".hot.shim", ".docker", ".docker.direct")}
+    ours = {f"podman_agent{name}" for name in ("", ".hot", ".hot.shim", ".planfile", ".docker", ".docker.direct")}
     assert names(done.stderr) - names(bare.stderr) == ours

@@ -78,7 +78,7 @@ def test_a_log_file_is_podmans_own_stderr(shim: Shim, tmp_path: Path, mode: str)
 def test_a_containers_own_error_is_not_explained(shim: Shim) -> None:
     """`docker run`, watched in a pod without privilege, ends as its program did, or fails itself with 125."""
     shim.call("version")
-    watched = shim.hot.read_bytes().replace(b"build buildx", b"run build buildx")
+    watched = shim.hot.read_bytes().replace(b"\0buildx\0", b"\0run\0")
     for code in (1, 125):
         shim.hot.write_bytes(watched)
         _, err = start(shim, "run", "x", script=fail(code=code)).communicate(timeout=60)

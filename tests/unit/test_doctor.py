@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.hot.shim import Hot
 from podman_agent.plan.advice import BROKEN, DEGRADED, FINE, advise, found, verdict
 from podman_agent.plan.decide import Plan, decide
+from podman_agent.planfile import Hot
 from podman_agent.prepare import trial_build as deep
 from podman_agent.prepare.trial_build import Trial, is_static
 from unit.test_plan import EXPECTED, facts
@@ -156,7 +156,7 @@ def test_a_trial_that_cannot_be_made_has_failed(
         program.write_text(podman)
         program.chmod(0o755)
     plan = replace(decide(facts("plain-privileged"), {}), can_run=False)
-    (trial,) = deep.trials(plan, Hot({"podman": str(program)}, [], []))
+    (trial,) = deep.trials(plan, Hot({"podman": str(program)}))
     assert error in trial.error
     assert verdict((), [trial]) == BROKEN
 

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import planfile
 from podman_agent.errors import UsageError, VolumeError
-from podman_agent.hot import shim
 from podman_agent.prepare import state
 from podman_agent.store import claims, gc, gc_held, layout, units
 from podman_agent.store.settings import number_from
@@ -92,7 +92,7 @@ def _collect_own(volume: Path, policy: gc.Policy, outcomes: list[gc.Outcome]) ->
     podman = shutil.which("podman")
     if not podman:
         return
-    held = {name for place in shim.state_directories() for name in claims.held(Path(place)).values()}
+    held = {name for place in planfile.state_directories() for name in claims.held(Path(place)).values()}
     by_name = {outcome.store: outcome for outcome in outcomes}
     for store in layout.all_stores(volume):
         if store.name in held and store.name in by_name:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from podman_agent import planfile
 from podman_agent.docker import socket
 from podman_agent.docker.call import Call
 from podman_agent.errors import EngineMissingError
-from podman_agent.hot import shim
 from podman_agent.prepare import state
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         EngineMissingError: There is no podman.
     """
-    hot = shim.load() or state.ensure()
+    hot = planfile.load() or state.ensure()
     if "podman" not in hot.programs:
         what = "podman is not installed"
         raise EngineMissingError(what, fix="install the podman package")
-    call = Call(hot.programs["podman"], hot.flags, {**dict(hot.environment), **os.environ}, [])
+    call = Call(hot.programs["podman"], [*hot.flags], {**hot.environment, **os.environ}, [])
     if args.background or socket.answers(args.socket):
         socket.ensure(call, args.socket, args.idle)
     else:

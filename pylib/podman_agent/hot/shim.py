@@ -3,22 +3,16 @@
 Only `posix` and `sys` are imported here, which are built into the interpreter; `os` alone would cost a tenth of its
 start. Everything that is needed once per container start, or for docker's own verbs only, is imported where it is
 called. The environment is the bytes that `posix` keeps.
-
-The plan as the hot path reads it is one file of NUL-separated fields:
-magic, stamp, overrides, claim, watched verbs, conmon for exec, number of programs, name=path …, number of flags,
-flag …, name=value …, "end".
 """
 
 import posix
 import sys
 
+from podman_agent.planfile import Hot, load
+
 TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
     from typing import NoReturn
-
-MAGIC = "podman-agent 4"
-PREFIX = b"PODMAN_AGENT_"
-ROOTS_OWN = "/run/podman-agent"
 
 # Verbs that need no store: they work even in a pod where no plan can be made.
 STORELESS = frozenset(("--help", "--version", "-h", "-v", "completion", "help", "login", "logout", "version"))
@@ -41,87 +35,6 @@ VALUED = frozenset(
     )
 )
 REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r", "-c", "-H")
-
-
-class Hot:
-    """What the hot path needs of a plan."""
-
-    __slots__ = ("alive", "environment", "exec_monitor", "flags", "programs", "watched")
-
-    def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
-        self,
-        programs: dict[str, str],
-        flags: list[str],
-        environment: list[tuple[str, str]],
-        alive: str = "",
-        watched: str = "",
-        exec_monitor: str = "",
-    ) -> None:
-        self.programs, self.flags, self.environment = programs, flags, environment
-        self.alive, self.watched, self.exec_monitor = alive, watched, exec_monitor
-
-
-def stamp() -> str:
-    """Name this container start: the boot and the start time of PID 1 in clock ticks (proc_pid_stat(5))."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", "rb", 0) as file:
-            boot = file.read().strip()
-        with open("/proc/1/stat", "rb", 0) as file:
-            started = file.read().rpartition(b")")[2].split()[19]
-    except (OSError, IndexError):
-        return "unknown"
-    return (boot + b" " + started).decode()
-
-
-def overrides() -> str:
-    """The ``PODMAN_AGENT_*`` variables as one text: a plan made under others is not this call's."""
-    found = sorted(k + b"=" + v for k, v in posix.environ.items() if k.startswith(PREFIX))
-    return b"\n".join(found).decode("utf-8", "surrogateescape")
-
-
-def state_directories() -> list[str]:
-    """Where a plan may be, best first: /run for root; what every pod lets its user write, for all."""
-    chosen = posix.environ.get(b"PODMAN_AGENT_STATE_DIR")
-    if chosen:
-        return [chosen.decode("utf-8", "surrogateescape")]
-    uid = posix.geteuid()
-    places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
-    return places if uid else [ROOTS_OWN, *places]
-
-
-def decode(data: bytes) -> Hot | None:
-    """Read the fields of a plan file; None when it is torn, of another version, another start or other overrides."""
-    fields = data.decode("utf-8", "surrogateescape").split("\0")
-    if fields[0] != MAGIC or fields[-1] != "end" or fields[1:3] != [stamp(), overrides()]:
-        return None
-    try:
-        if fields[3]:  # a FIFO that the holder of our store reads: ENXIO when it is gone
-            posix.close(posix.open(fields[3], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
-        flags_at = 7 + int(fields[6])
-        env_at = flags_at + 1 + int(fields[flags_at])
-    except (ValueError, IndexError, OSError):
-        return None
-    return Hot(
-        {name: path for name, _, path in (f.partition("=") for f in fields[7:flags_at])},
-        fields[flags_at + 1 : env_at],
-        [(name, value) for name, _, value in (f.partition("=") for f in fields[env_at:-1])],
-        fields[3],
-        fields[4],
-        fields[5],
-    )
-
-
-def load() -> Hot | None:
-    """Read the plan of this container start, if there is one; only a file of our own user is trusted."""
-    for directory in state_directories():
-        try:
-            with open(directory + "/hot", "rb", 0) as file:
-                if posix.fstat(file.fileno()).st_uid != posix.geteuid():
-                    continue
-                return decode(file.read())
-        except OSError:
-            continue
-    return None
 
 
 def verb_index(args: list[str]) -> int:
@@ -157,12 +70,12 @@ def _first_call(verb: str) -> Hot:
         return state.ensure()
     except PodmanAgentError as error:
         if verb in STORELESS and error.exit_code != 127:
-            return Hot(state.programs(), [], [])
+            return Hot(state.programs())
         sys.stderr.write(f"podman-agent: {error}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not be what breaks a build
         sys.stderr.write(f"podman-agent: no plan could be made ({error!r}); podman runs with its own defaults\n")
-        return Hot(state.programs(), [], [])
+        return Hot(state.programs())
 
 
 def main() -> "NoReturn":
@@ -177,17 +90,17 @@ def main() -> "NoReturn":
         # rootless podman starts its pause process by argv[0], already in its namespace: pkg/rootless/rootless_linux.c
         from podman_agent.prepare import state
 
-        hot = Hot(state.programs(), [], [])
+        hot = Hot(state.programs())
     else:
         hot = load() or _first_call(verb)
     _restore_locale()
-    for key, value in hot.environment:
+    for key, value in hot.environment.items():
         posix.environ.setdefault(key.encode(), value.encode("utf-8", "surrogateescape"))
     program = hot.programs.get("podman" if name == "docker" else name, "")
     if not program:
         sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
         sys.exit(127)
-    if verb in hot.watched.split():
+    if verb in hot.watched:
         from podman_agent.hot import watch
 
         watch.split(verb)
@@ -195,15 +108,15 @@ def main() -> "NoReturn":
         posix.execve(program, [name, *args], posix.environ)
     flags = hot.flags
     if hot.exec_monitor and (verb == "exec" or args[at : at + 2] == ["container", "exec"]):
-        flags = [*flags, "--conmon=" + hot.exec_monitor]
+        flags = (*flags, "--conmon=" + hot.exec_monitor)
     if name == "docker" and not is_remote([]):
         _docker(program, flags, args)
     if is_remote(args[:at]):
-        flags = []
+        flags = ()
     posix.execve(program, ["podman", *flags, *args], posix.environ)
 
 
-def _docker(program: str, flags: list[str], args: list[str]) -> None:
+def _docker(program: str, flags: tuple[str, ...], args: list[str]) -> None:
     """Give what docker and podman understand differently to its translator; returns when there is no difference."""
     from podman_agent.docker.direct import is_direct
 
@@ -215,7 +128,7 @@ def _docker(program: str, flags: list[str], args: list[str]) -> None:
     from podman_agent.docker.dispatch import dispatch
 
     environment = {os.fsdecode(name): os.fsdecode(value) for name, value in posix.environ.items()}
-    sys.exit(dispatch(Call(program, flags, environment, args)))
+    sys.exit(dispatch(Call(program, [*flags], environment, args)))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent import planfile
 from podman_agent.errors import PodmanAgentError, VolumeError
 from podman_agent.files import replace
-from podman_agent.hot import shim
 from podman_agent.plan import render
 from podman_agent.plan import speed as tuning
 from podman_agent.plan.decide import Plan, decide
@@ -60,7 +60,7 @@ def _directory() -> Path:
         VolumeError: None of them can be written.
     """
     tried = []
-    for place in shim.state_directories():
+    for place in planfile.state_directories():
         directory = Path(place)
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,7 +83,7 @@ def _locked(directory: Path) -> Iterator[None]:
 def _runroot(directory: Path) -> Path:
     """Podman's own place where it may be written, else below the state directory; never on the volume."""
     default = Path("/run/containers/storage")
-    if str(directory) == shim.ROOTS_OWN:
+    if str(directory) == planfile.ROOTS_OWN:
         return default
     return directory / "run"
 
@@ -169,19 +169,7 @@ def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
     return environment
 
 
-def encode(hot: shim.Hot) -> bytes:
-    """The plan file as `podman_agent.hot.shim.decode` reads it."""
-    fields = [
-        *(shim.MAGIC, shim.stamp(), shim.overrides(), hot.alive, hot.watched, hot.exec_monitor),
-        *(str(len(hot.programs)), *(f"{k}={v}" for k, v in hot.programs.items())),
-        *(str(len(hot.flags)), *hot.flags),
-        *(f"{k}={v}" for k, v in hot.environment),
-        "end",
-    ]
-    return "\0".join(fields).encode("utf-8", "surrogateescape")
-
-
-def ensure() -> shim.Hot:
+def ensure() -> planfile.Hot:
     """Return the plan of this container start, making it if there is none that holds.
 
     Raises:
@@ -189,7 +177,7 @@ def ensure() -> shim.Hot:
     """
     directory = _directory()
     with _locked(directory):
-        hot = shim.load()
+        hot = planfile.load()
         if hot is not None:
             return hot
         decision = look(directory)
@@ -211,9 +199,15 @@ def ensure() -> shim.Hot:
             behind = {name: plan.programs[name] for name in SHIMMED if name in plan.programs}
             if plan.id_mode == "none":
                 behind["podman"] = plan.programs["podman-without-namespaces"]
-            told = list(render.flags(plan)), list(environment.items())
-            hot = shim.Hot(behind, *told, decision.alive, " ".join(plan.watched), plan.exec_monitor)
-            replace(directory / "hot", encode(hot))
+            hot = planfile.Hot(
+                programs=behind,
+                flags=render.flags(plan),
+                environment=environment,
+                alive=decision.alive,
+                watched=plan.watched,
+                exec_monitor=plan.exec_monitor,
+            )
+            replace(directory / "hot", planfile.encode(hot))
         except OSError as error:
             what = f"cannot write {error.filename or directory}"
             raise VolumeError(what, error.strerror or "", "free space there, or mount an emptyDir") from error
@@ -223,7 +217,7 @@ def ensure() -> shim.Hot:
 def volume_in_force() -> Path:
     """The cache volume that this container's plan uses; the one it would use where there is no plan yet."""
     with contextlib.suppress(PodmanAgentError, ValueError, KeyError):
-        if shim.load() is not None:
+        if planfile.load() is not None:
             return Path(json.loads(stored("facts.json"))["volume"])
     return volume_of_pod(os.environ, os.geteuid())
 
@@ -234,7 +228,7 @@ def stored(name: str) -> str:
     Raises:
         VolumeError: There is none; `ensure` makes it.
     """
-    for place in shim.state_directories():
+    for place in planfile.state_directories():
         with contextlib.suppress(OSError):
             return (Path(place) / name).read_text(encoding="utf-8")
     msg = f"there is no {name}"

@@ -14,8 +14,8 @@ from podman_agent.pod import trials as calls
 from podman_agent.pod.volume import existing_ancestor
 
 if TYPE_CHECKING:
-    from podman_agent.hot.shim import Hot
     from podman_agent.plan.decide import Plan
+    from podman_agent.planfile import Hot
 
 # what an image may have that needs no libraries: a build from scratch can run it
 _STATIC = {
@@ -112,7 +112,7 @@ def _build(hot: Hot) -> Trial:
 def _podman(hot: Hot, home: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [hot.programs["podman"], *hot.flags, *args],
-        env=dict(hot.environment) | {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home},
+        env=hot.environment | {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.hot import shim
+from podman_agent import planfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +59,8 @@ def pull_secret(env: Mapping[str, str] | None = None) -> Path | None:
 
 def _podmans_environment() -> Mapping[str, str]:
     """What podman is started with: the plan names directories where the pod's own cannot be written."""
-    hot = shim.load()
-    return {**dict(hot.environment if hot else ()), **os.environ}
+    hot = planfile.load()
+    return {**(hot.environment if hot else {}), **os.environ}
 
 
 def _podmans_files(env: Mapping[str, str]) -> list[Path]:

@@ -1,0 +1,133 @@
+"""The plan as the hot path reads it: where the file is, what is in it, when it is believed; writer and reader.
+
+Every docker call reads this module, so it imports only `posix`, which is built into the interpreter. The file is texts
+with NUL between them: `MAGIC`, `stamp`, `overrides`, then each of `FIELDS` as a number and so many texts, then "end".
+"""
+
+import posix
+
+TYPE_CHECKING = False  # `typing` would cost more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+MAGIC = "podman-agent 5"
+PREFIX = b"PODMAN_AGENT_"
+ROOTS_OWN = "/run/podman-agent"
+# What a call needs of a plan. A new field stands here, in `Hot`, and where prepare/state.py fills it.
+FIELDS = (
+    ("alive", str),
+    ("watched", tuple),
+    ("exec_monitor", str),
+    ("programs", dict),
+    ("flags", tuple),
+    ("environment", dict),
+)
+
+
+class Hot:
+    """What the hot path needs of a plan.
+
+    Attributes:
+        alive: The FIFO that the holder of our store reads; empty where no store is claimed.
+        watched: Verbs whose failure is explained.
+        exec_monitor: What `docker exec` has for conmon; empty where that is podman's own.
+        programs: The real program behind each shim.
+        flags: Global flags, right after argv[0].
+        environment: Variables that hold where the caller has set none.
+    """
+
+    __slots__ = ("alive", "environment", "exec_monitor", "flags", "programs", "watched")
+
+    def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
+        self,
+        programs: "dict[str, str]",
+        flags: "tuple[str, ...]" = (),
+        environment: "dict[str, str] | None" = None,
+        alive: str = "",
+        watched: "tuple[str, ...]" = (),
+        exec_monitor: str = "",
+    ) -> None:
+        self.programs, self.flags, self.environment = programs, flags, environment or {}
+        self.alive, self.watched, self.exec_monitor = alive, watched, exec_monitor
+
+
+def stamp() -> str:
+    """Name this container start: the boot and the start time of PID 1 in clock ticks (proc_pid_stat(5))."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb", 0) as file:
+            boot = file.read().strip()
+        with open("/proc/1/stat", "rb", 0) as file:
+            started = file.read().rpartition(b")")[2].split()[19]
+    except (OSError, IndexError):
+        return "unknown"
+    return (boot + b" " + started).decode()
+
+
+def overrides() -> str:
+    """The ``PODMAN_AGENT_*`` variables as one text: a plan made under others is not this call's."""
+    found = sorted(k + b"=" + v for k, v in posix.environ.items() if k.startswith(PREFIX))
+    return b"\n".join(found).decode("utf-8", "surrogateescape")
+
+
+def state_directories() -> "list[str]":
+    """Where a plan may be, best first: /run for root; what every pod lets its user write, for all."""
+    chosen = posix.environ.get(b"PODMAN_AGENT_STATE_DIR")
+    if chosen:
+        return [chosen.decode("utf-8", "surrogateescape")]
+    uid = posix.geteuid()
+    places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
+    return places if uid else [ROOTS_OWN, *places]
+
+
+def encode(hot: Hot) -> bytes:
+    """The bytes of a plan file for this container start and these overrides."""
+    texts = [MAGIC, stamp(), overrides()]
+    for name, kind in FIELDS:
+        value = getattr(hot, name)
+        if kind is str:
+            value = (value,)
+        elif kind is dict:
+            value = [f"{key}={text}" for key, text in value.items()]
+        texts += [str(len(value)), *value]
+    return "\0".join([*texts, "end"]).encode("utf-8", "surrogateescape")
+
+
+def decode(data: bytes) -> Hot | None:
+    """Read what `encode` wrote.
+
+    None when it is torn, of another version, another container start or other overrides, and when nobody holds our
+    store any more.
+    """
+    texts = iter(data.decode("utf-8", "surrogateescape").split("\0"))
+    found: dict[str, Any] = {}
+    try:
+        if next(texts) != MAGIC or next(texts) != stamp() or next(texts) != overrides():
+            return None
+        for name, kind in FIELDS:
+            value = [next(texts) for _ in range(int(next(texts)))]
+            if kind is str:
+                found[name] = value[0]
+            elif kind is dict:
+                found[name] = {key: text for key, _, text in [pair.partition("=") for pair in value]}
+            else:
+                found[name] = tuple(value)
+        if next(texts) != "end":
+            return None
+        if found["alive"]:  # a FIFO that its holder reads: ENXIO when that is gone
+            posix.close(posix.open(found["alive"], posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
+    except (StopIteration, ValueError, IndexError, OSError):
+        return None
+    return Hot(**found)
+
+
+def load() -> Hot | None:
+    """Read the plan of this container start, if there is one; only a file of our own user is trusted."""
+    for directory in state_directories():
+        try:
+            with open(directory + "/hot", "rb", 0) as file:
+                if posix.fstat(file.fileno()).st_uid != posix.geteuid():
+                    continue
+                return decode(file.read())
+        except OSError:
+            continue
+    return None
