@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak docs clean
+.PHONY: demo test test-quick image lint bench soak docs clean record-bake
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
@@ -40,6 +40,10 @@ soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one ca
 	$(IN_VENV) tests/soak/together.py --mode plain --work .cache/soak/plain
 	$(PYTHON) tools/vm.py '.venv/bin/python -m pytest -p no:cacheprovider tests/pods/on_cgroup_v2.py \
 		tests/pods/test_shapes.py -k "not xfs and not btrfs and not planned[tmpfs] and not plain and not cgroup-v1 and not hybrid and not namespaced"'
+
+record-bake: ## ask a real buildx what it makes of our bake files; writes the record that tests compare with
+	cd tests/oracles/bake && $(abspath $(IN_VENV)) record.py \
+		"$$(cd ../../.. && $(PYTHON) tools/originals.py sid docker-buildx)/usr/libexec/docker/cli-plugins/docker-buildx"
 
 docs: $(VENV)/ready  ## the API reference
 	$(VENV)/bin/pip install --quiet --editable '.[docs]'

@@ -244,5 +244,5 @@ def test_an_sbom_needs_a_scanner_and_a_fake_one_is_run(fake, tmp_path, monkeypat
 
 
 def test_a_bake_file_without_the_target_names_those_there_are():
-    with pytest.raises(DataError, match="no target or group x; there are: a"):
+    with pytest.raises(DataError, match="failed to find target x; there are: a"):
         parse([Source("x.hcl", 'target "a" {}')], {}).order(["x"])

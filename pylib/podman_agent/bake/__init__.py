@@ -6,18 +6,24 @@ compose files. No format of our own. Nothing is built here and no path is touche
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
-from podman_agent.bake.layers import Scope, Source, read
-from podman_agent.bake.targets import Target, evaluate_targets, finish, parse_override
+from podman_agent.bake.evaluation import evaluate
+from podman_agent.bake.layers import Source, read
+from podman_agent.bake.overrides import Overrides
+from podman_agent.bake.overrides import parse as parse_override
+from podman_agent.bake.scope import Scope
+from podman_agent.bake.targets import Target, in_order, linked
 from podman_agent.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from podman_agent.bake.targets import Config
 
 __all__ = ["Bake", "Source", "Target", "default_files", "load", "parse"]
 
@@ -35,37 +41,61 @@ DEFAULT_FILES = (
 (https://docs.docker.com/build/bake/reference/#file-format)."""
 
 
-@dataclass(frozen=True)
 class Bake:
-    """All groups and targets of the files."""
+    """All groups and targets of the files, with what the command line sets.
 
-    groups: Mapping[str, tuple[str, ...]]
-    targets: Mapping[str, Target]
+    Args:
+        config: What the files say.
+        overrides: What the command line sets.
+    """
+
+    def __init__(self, config: Config, overrides: Overrides) -> None:
+        self._config, self._overrides = config, overrides
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the files say that means nothing, a line each."""
+        return self._config.notes
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The members of each group, as written."""
+        return self._config.groups
+
+    @cached_property
+    def targets(self) -> Mapping[str, Target]:
+        """Every target.
+
+        Raises:
+            DataError: One of them makes no sense.
+        """
+        return {name: self._config.resolve(name, self._overrides) for name in self._config.raw}
+
+    def descriptions(self) -> dict[str, str]:
+        """What each target says of itself, without inheritance."""
+        return {name: raw.get("description") or "" for name, raw in self._config.raw.items()}
 
     def expand(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Replace groups by their targets, each once, in order.
 
         Args:
-            names: Groups and targets; `default` when empty.
+            names: Groups, targets and patterns of them; `default` when empty.
 
         Raises:
-            DataError: For a name that is neither, or a group that contains itself.
+            DataError: A pattern matches none.
         """
-        found: dict[str, None] = {}
-        for name in names or ("default",):
-            found.update(dict.fromkeys(self._expand(name, ())))
-        return tuple(found)
+        return tuple(dict.fromkeys(t for name in self._named(names) for t in self._config.members(name)[0]))
 
-    def _expand(self, name: str, outer: tuple[str, ...]) -> list[str]:
-        if name in outer:
-            what = f"group {name} contains itself"
-            raise DataError(what, " > ".join([*outer, name]))
-        if name in self.groups:
-            return [t for n in self.groups[name] for t in self._expand(n, (*outer, name))]
-        if name in self.targets:
-            return [name]
-        what = f"no target or group {name}"
-        raise DataError(what, fix=f"there are: {', '.join([*self.groups, *self.targets]) or 'none'}")
+    def shown_groups(self, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+        """The groups that ``bake --print`` shows: those asked for, those in them, and `default` for all asked for."""
+        wanted = self._named(names)
+        groups = [g for name in wanted for g in self._config.members(name)[1]]
+        shown = {name: self._config.groups[name] for name in dict.fromkeys(groups)}
+        if "default" not in shown or wanted != ["default"]:
+            others = [name for name in wanted if name != "default" or "default" not in shown]
+            shown["default"] = (*shown.get("default", ()), *others)
+        shown["default"] = tuple(sorted(set(shown["default"])))
+        return shown
 
     def order(self, names: Sequence[str] = ()) -> list[Target]:
         """Give the named targets and all they link to, each after those it links to.
@@ -73,22 +103,11 @@ class Bake:
         Raises:
             DataError: For an unknown name or a circle.
         """
-        done: dict[str, Target] = {}
+        expanded = self.expand(names)
+        return list(in_order(linked(self._config, expanded, self._overrides), expanded))
 
-        def visit(name: str, path: tuple[str, ...]) -> None:
-            if name in path:
-                what = "targets depend on each other"
-                raise DataError(what, " > ".join([*path, name]))
-            if name not in self.targets:
-                what = f"target {path[-1]} needs {name}, which does not exist"
-                raise DataError(what)
-            for link in self.targets[name].links:
-                visit(link, (*path, name))
-            done.setdefault(name, self.targets[name])
-
-        for name in self.expand(names):
-            visit(name, ())
-        return list(done.values())
+    def _named(self, names: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys(n for name in names or ("default",) for n in self._config.matching(name)))
 
 
 def default_files(directory: Path) -> list[Path]:
@@ -129,5 +148,6 @@ def parse(sources: Sequence[Source], env: Mapping[str, str], overrides: Sequence
         UsageError: If an override makes no sense.
     """
     layers = [read(source, env) for source in sources]
-    raw, groups = evaluate_targets(layers, Scope(layers, env))
-    return Bake(groups, finish(raw, [parse_override(o) for o in overrides]))
+    config = evaluate(layers, Scope(layers, env))
+    given = [override for o in overrides if (override := parse_override(o, env))]
+    return Bake(config, Overrides(given, config.raw))

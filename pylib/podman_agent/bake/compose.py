@@ -6,7 +6,9 @@ https://docs.docker.com/build/bake/compose-file/#extension-field-with-x-bake.
 
 from __future__ import annotations
 
+import posixpath
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,13 +22,32 @@ _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_]\w*)|([A-Za-z_]\w*)|(?=.))")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose scalars stay text: compose is YAML 1.2, where `no` and `22:22` are strings."""
+    """YAML as Go's yaml.v3 reads it, every scalar as the text that compose makes of it.
+
+    `no` and `22:22` stay as they are; `1.10` becomes `1.1` and `0o14` becomes `12`, as with docker.
+    """
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in entries if tag.endswith((":null", ":merge"))]
     for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    text = str(loader.construct_scalar(node))
+    if _INTEGER.fullmatch(text):
+        plain = text.replace("_", "")
+        return str(int(re.sub(r"^([-+]?)0o?(?=[0-7])", r"\g<1>0o", plain), 0))
+    value = float(text)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
+
+
+for _tag, _shape in (("tag:podman-agent,number", _INTEGER), ("tag:podman-agent,number", _FLOAT)):
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_shape.pattern})$"), list("-+.0123456789"))
+_Loader.add_constructor("tag:podman-agent,number", _number)
 
 
 def load(source: str, name: str, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -34,33 +55,59 @@ def load(source: str, name: str, env: Mapping[str, str]) -> dict[str, dict[str, 
 
     Args:
         source: The file's text.
-        name: What to call it in an error.
+        name: Its path: what it includes is found from there, and errors name it.
         env: Variables for interpolation.
 
     Returns:
         Service name to bake attributes, in the file's order; paths as written.
 
     Raises:
-        DataError: If it is not YAML, has no services, or uses `include` or `extends.file`.
+        DataError: If it is not YAML, has no services, or a service makes no sense.
     """
+    document = _document(source, name, {"COMPOSE_PROJECT_NAME": "bake", **env}, ())
+    services, secrets = document["services"], document.get("secrets") or {}
+    bodies = {service: _extended(services, service, name, env) for service in services}
+    for service, body in bodies.items():
+        if body.get("build") is None and not body.get("image"):
+            what = f"{name}: service {service} has neither an image nor a build section"
+            raise DataError(what)
+    return {
+        service: _target(service, body, secrets, env)
+        for service, body in bodies.items()
+        if body.get("build") is not None
+    }
+
+
+def _document(source: str, name: str, env: Mapping[str, str], outer: tuple[str, ...]) -> dict[str, Any]:
     try:
-        document = yaml.load(source, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
+        read = yaml.load(source, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
     except yaml.YAMLError as error:
         what = f"{name}: not valid YAML"
         raise DataError(what, str(error)) from error
-    if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
+    if not isinstance(read, dict) or not isinstance(read.get("services", {}), dict):
         what = f"{name}: not a compose file"
         raise DataError(what, "it has no services")
-    if "include" in document:
-        what = f"{name}: include is not supported"
-        raise DataError(what, fix="name each file with its own --file")
-    document = _interpolated(document, env, name)
-    services = {service: _extended(document["services"], service, name) for service in document["services"]}
-    return {
-        service: _target(body, document.get("secrets") or {}, env)
-        for service, body in services.items()
-        if body.get("build") is not None
-    }
+    document: dict[str, Any] = _interpolated(read, env, name)
+    for included in document.pop("include", None) or []:
+        paths = included if isinstance(included, str) else included.get("path") or []
+        for path in [paths] if isinstance(paths, str) else paths:
+            document = _deep(_included(Path(name).parent / path, name, env, (*outer, name)), document)
+    if not isinstance(document.get("services"), dict):
+        what = f"{name}: not a compose file"
+        raise DataError(what, "it has no services")
+    return document
+
+
+def _included(path: Path, name: str, env: Mapping[str, str], outer: tuple[str, ...]) -> dict[str, Any]:
+    if str(path) in outer:
+        what = f"{name}: include of {path}"
+        raise DataError(what, "the files include each other")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"{name}: cannot include {path}"
+        raise DataError(what, str(error)) from error
+    return _document(text, str(path), env, outer)
 
 
 def interpolate(value: str, env: Mapping[str, str], name: str = "compose file") -> str:
@@ -128,18 +175,18 @@ def _interpolated(value: Any, env: Mapping[str, str], name: str) -> Any:
             return value
 
 
-def _extended(services: dict[str, Any], service: str, name: str) -> dict[str, Any]:
+def _extended(services: dict[str, Any], service: str, name: str, env: Mapping[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = services.get(service) or {}
-    seen = {service}
+    seen = {(name, service)}
     while extends := body.get("extends"):
         parent = extends if isinstance(extends, str) else extends.get("service", "")
         if isinstance(extends, dict) and extends.get("file"):
-            what = f"{name}: extends.file of service {service} is not supported"
-            raise DataError(what, fix="name that file with its own --file")
-        if parent in seen or parent not in services:
+            path = Path(name).parent / extends["file"]
+            name, services = str(path), _included(path, name, env, ())["services"]
+        if (name, parent) in seen or parent not in services:
             what = f"{name}: service {service} extends {parent}"
-            raise DataError(what, "which is itself" if parent in seen else "which does not exist")
-        seen.add(parent)
+            raise DataError(what, "which is itself" if (name, parent) in seen else "which does not exist")
+        seen.add((name, parent))
         own = {k: v for k, v in body.items() if k != "extends"}
         body = _deep(services[parent] or {}, own)
     return body
@@ -153,26 +200,58 @@ def _deep(base: Any, over: Any) -> Any:
     return over
 
 
-def _target(body: dict[str, Any], secrets: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+def _target(service: str, body: dict[str, Any], secrets: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     build = body["build"]
     build = {"context": build} if isinstance(build, str) else dict(build)
     target: dict[str, Any] = {bake: build[compose] for compose, bake in _SAME.items() if build.get(compose) is not None}
     for field in ("args", "labels"):
-        target[field] = _pairs(build.get(field), env if field == "args" else {})
-    for field, key in (("additional_contexts", "contexts"), ("extra_hosts", "extra-hosts")):
-        target[key] = {k: re.sub("^service:", "target:", v) for k, v in _pairs(build.get(field), {}).items()}
-    target["tags"] = [*([body["image"]] if body.get("image") else []), *(build.get("tags") or [])]
-    if "platforms" not in target and body.get("platform"):
-        target["platforms"] = [body["platform"]]
-    target["secret"] = [_secret(s, secrets) for s in build.get("secrets") or []]
+        target[field] = _pairs(
+            build.get(field), {**env, **_pairs(body.get("environment"), env)} if field == "args" else {}
+        )
+    target["contexts"] = {k: _named(v) for k, v in _pairs(build.get("additional_contexts"), {}).items()}
+    target["extra-hosts"] = _hosts(build.get("extra_hosts") or {})
+    target["tags"] = build.get("tags") or ([body["image"]] if body.get("image") else [])
+    target["secret"] = [_secret(service, s, secrets) for s in build.get("secrets") or []]
     ssh = build.get("ssh") or []
-    target["ssh"] = [f"{k}={v}" if v else k for k, v in ssh.items()] if isinstance(ssh, dict) else ssh
+    target["ssh"] = sorted(f"{k}={v}" if v else k for k, v in ssh.items()) if isinstance(ssh, dict) else sorted(ssh)
     target["ulimits"] = _ulimits(build.get("ulimits") or {})
+    target["attest"] = [_attest(kind, str(build[kind])) for kind in ("sbom", "provenance") if build.get(kind)]
     for key, value in (build.get("x-bake") or {}).items():
         old = target.get(key)
-        listed = isinstance(old, list) and not isinstance(value, dict)
-        target[key] = old + _listed(value) if listed and old else _deep(old, value)
+        if key == "contexts":
+            target[key] = {**{k: _named(v) for k, v in value.items()}, **(old or {})}
+        else:
+            target[key] = [*(old or []), *_listed(value)] if key in _X_LISTS else value
     return {k: v for k, v in target.items() if v not in (None, [], {})}
+
+
+_X_LISTS = {"tags", "cache-from", "cache-to", "secret", "ssh", "platforms", "output", "no-cache-filter"}
+
+
+def _named(path: str) -> str:
+    kind, _, service = path.partition(":")
+    if kind in {"service", "target"} and service:
+        return "target:" + service.replace(".", "_")
+    # compose cleans what is a path
+    return path if ":" in path else posixpath.normpath(path)
+
+
+def _hosts(value: Any) -> dict[str, str]:
+    entries = value if isinstance(value, list) else [f"{k}={v}" for k, v in _flat(value)]
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        host, address = re.split("[=:]", entry, maxsplit=1)
+        found.setdefault(host, []).append(address.strip("[]"))
+    return {host: ",".join(addresses) for host, addresses in found.items()}
+
+
+def _flat(value: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(k, one) for k, v in value.items() for one in _listed(v)]
+
+
+def _attest(kind: str, value: str) -> str:
+    switch = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}.get(value.lower())
+    return f"type={kind},{value}" if switch is None else f"type={kind}" + ("" if switch else ",disabled=true")
 
 
 _SAME = {
@@ -192,7 +271,7 @@ _SAME = {
 
 
 def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return value if isinstance(value, list) else str(value).split()
 
 
 def _pairs(value: Any, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -208,15 +287,17 @@ def _pair(entry: str) -> tuple[str, str | None]:
     return key, value if separator else None
 
 
-def _secret(entry: Any, secrets: dict[str, Any]) -> str:
-    entry = {"source": entry} if isinstance(entry, str) else entry
-    source = entry["source"]
-    definition = secrets.get(source) or {}
-    identity = f"id={entry.get('target') or source}"
-    if definition.get("file"):
-        return f"{identity},src={definition['file']}"
-    return f"{identity},env={definition.get('environment') or source}"
+def _secret(service: str, entry: Any, secrets: dict[str, Any]) -> str:
+    source = entry if isinstance(entry, str) else entry["source"]
+    definition = secrets.get(source)
+    if definition is None:
+        what = f"service {service} refers to undefined build secret {source}"
+        raise DataError(what, fix=f"add it below `secrets`, as {source}: {{environment: VARIABLE}} or {{file: PATH}}")
+    fields = [f"id={source}"]
+    fields += [f"src={definition['file']}"] if definition.get("file") else []
+    fields += [f"env={definition['environment']}"] if definition.get("environment") else []
+    return ",".join(fields)
 
 
 def _ulimits(value: dict[str, Any]) -> list[str]:
-    return [f"{k}={v['soft']}:{v['hard']}" if isinstance(v, dict) else f"{k}={v}" for k, v in value.items()]
+    return [f"{k}={v['soft']}:{v['hard']}" if isinstance(v, dict) else f"{k}={v}:{v}" for k, v in value.items()]

@@ -1,6 +1,7 @@
-"""The functions a bake file may call: the part of buildx's list that needs no network.
+"""The functions a bake file may call: buildx's list, but for what has no meaning here.
 
-Names and meaning follow https://docs.docker.com/build/bake/stdlib/.
+Names and meaning follow https://docs.docker.com/build/bake/stdlib/; what each takes is go-cty's
+(https://github.com/zclconf/go-cty/tree/main/cty/function/stdlib).
 """
 
 from __future__ import annotations
@@ -9,234 +10,349 @@ import base64
 import datetime
 import hashlib
 import itertools
-import json
 import math
-import operator
+import os.path
+import posixpath
 import re
 import uuid
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+
+from podman_agent.bake import arithmetic, texts
+from podman_agent.bake.values import (
+    EXACT,
+    SetValue,
+    Type,
+    convert,
+    kind_of,
+    same,
+    to_bool,
+    to_number,
+    to_string,
+    unified,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from decimal import Decimal
+
+_STRINGS = Type("list", Type("string"))
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "s": to_string,
+    "n": to_number,
+    "i": lambda v: _integer(to_number(v)),
+    "b": to_bool,
+    "L": lambda v: convert(v, _STRINGS),
+    "N": lambda v: convert(v, Type("list", Type("number"))),
+    "l": lambda v: _expected(v, list),
+    "S": lambda v: SetValue(_expected(v, list)),
+    "m": lambda v: _expected(v, dict),
+    "v": lambda v: v,
+    "V": lambda v: v,
+}
+"""What a letter of a signature makes of an argument: text, number, integer, boolean, list of text, list of numbers,
+list, set, map, any value, any value or null."""
 
 
-def to_string(value: Any) -> str:
-    """Render a value as HCL puts it into a template.
-
-    Args:
-        value: A string, number, boolean or None.
-
-    Returns:
-        ``true``/``false`` for booleans, no trailing ``.0`` on whole numbers, empty for None.
-
-    Raises:
-        TypeError: If the value is a list or an object.
-    """
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case str() | int() | float():
-            return str(value)
-        case _:
-            msg = "a list or object cannot be part of a string"
-            raise TypeError(msg)
-
-
-def to_number(value: Any) -> int | float:
-    """Read a number as HCL converts it: from a number or from its decimal text.
-
-    Raises:
-        ValueError: If the text is no number.
-    """
-    if isinstance(value, bool):
-        msg = "a boolean is not a number"
+def _integer(number: int | Decimal) -> int:
+    if not isinstance(number, int):
+        msg = "a whole number is required"
         raise TypeError(msg)
-    if isinstance(value, int | float):
-        return value
-    number = float(value)
-    return int(number) if number.is_integer() else number
+    return number
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _expected(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        msg = f"not a {kind_of(value)}"
+        raise TypeError(msg)
+    return value
 
 
-def _regex_match(match: re.Match[str] | None) -> Any:
-    if match is None:
-        msg = "pattern did not match"
-        raise ValueError(msg)
-    if match.groupdict():
-        return match.groupdict()
-    return list(match.groups()) or match.group(0)
+def call(name: str, values: Sequence[Any]) -> Any:
+    """Call a function with its arguments converted as go-cty does.
 
-
-def _go_replacement(text: str) -> str:
-    r"""Turn Go's ``$1`` and ``${name}`` of a replacement into Python's ``\\g<1>``."""
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", r"\\g<\1\2>", text.replace("\\", r"\\"))
-
-
-def _format_date(layout: str, stamp: str) -> str:
-    """Format an RFC 3339 time by go-cty's letters, longest run first."""
-    when = datetime.datetime.fromisoformat(stamp)
-    codes = {
-        "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%-m",
-        "DD": "%d", "D": "%-d", "EEEE": "%A", "EEE": "%a", "hh": "%H", "h": "%-H",
-        "HH": "%I", "H": "%-I", "AA": "%p", "mm": "%M", "m": "%-M", "ss": "%S", "s": "%-S",
-        "ZZZ": "%Z", "Z": "%z",
-    }  # fmt: skip
-    pieces = re.findall(r"'((?:[^']|'')*)'|([a-zA-Z])(\2*)|([^a-zA-Z']+)", layout)
-    out = ""
-    for quoted, letter, more, other in pieces:
-        run = letter + more
-        out += when.strftime(codes[run]) if run else quoted.replace("''", "'") + other
-    return out
+    Raises:
+        KeyError: There is no such function.
+        LookupError, TypeError, ValueError, ArithmeticError: The arguments do not fit.
+    """
+    signature, function = FUNCTIONS[name]
+    letters = signature.rstrip("*?")
+    fixed = letters[:-1] if signature[-1:] in ("*", "?") else letters
+    most = len(letters) if not signature.endswith("*") else len(values)
+    if not len(fixed) <= len(values) <= most:
+        msg = f"{name}() takes {len(fixed)} argument{'s' if len(fixed) != 1 else ''}, {len(values)} given"
+        raise TypeError(msg)
+    given = []
+    for at, value in enumerate(values):
+        letter = letters[min(at, len(letters) - 1)]
+        if value is None and letter != "V":
+            msg = f"argument {at + 1} of {name}() must not be null"
+            raise TypeError(msg)
+        given.append(_CONVERSIONS[letter](value))
+    return function(*given)
 
 
 def _flatten(value: Iterable[Any]) -> list[Any]:
     return [x for v in value for x in (_flatten(v) if isinstance(v, list) else [v])]
 
 
-def _element(value: list[Any], index: Any) -> Any:
-    return value[int(to_number(index)) % len(value)]
+def _keyed(value: Any, key: Any) -> Any:
+    """An element by its key, for `index`: text of a map, number of a list."""
+    if isinstance(value, dict):
+        return value[to_string(key)]
+    at = _integer(to_number(key))
+    if isinstance(value, SetValue) or not isinstance(value, list) or not 0 <= at < len(value):
+        msg = f"no element {key}"
+        raise LookupError(msg)
+    return value[at]
 
 
-def _lookup(value: dict[str, Any], key: str, *default: Any) -> Any:
-    return value.get(key, *default) if default else value[key]
+def _has(value: Any, key: Any) -> bool:
+    try:
+        _keyed(value, key)
+    except (LookupError, TypeError):
+        return False
+    return True
 
 
-def _merge(*values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for value in values for k, v in (value or {}).items()}
+def _lookup(value: dict[str, Any], key: str, default: Any = LookupError) -> Any:
+    if key in value:
+        return value[key]
+    if default is LookupError:
+        msg = f"lookup failed to find {key!r}"
+        raise LookupError(msg)
+    return default
 
 
 def _coalesce(*values: Any) -> Any:
-    return next(v for v in values if v is not None and v != "")
+    for value in unified(values):
+        if value is not None:
+            return value
+    msg = "no non-null arguments"
+    raise ValueError(msg)
 
 
-def _sum(*values: Any) -> int | float:
-    return sum(to_number(v) for v in values)
+def _coalesce_list(*values: Any) -> Any:
+    for value in values:
+        if value:
+            return value
+    msg = "no non-empty arguments"
+    raise ValueError(msg)
 
 
-def _divide(a: Any, b: Any) -> int | float:
-    return to_number(to_number(a) / to_number(b))
+def _contains(values: Any, wanted: Any) -> bool:
+    return any(same(v, wanted) for v in (values.values() if isinstance(values, dict) else values))
+
+
+def _index_of(values: list[Any], wanted: Any) -> int:
+    for at, value in enumerate(values):
+        if same(value, wanted):
+            return at
+    msg = "item not found"
+    raise LookupError(msg)
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    return [v for at, v in enumerate(values) if not any(same(v, w) for w in values[:at])]
+
+
+def _element(values: list[Any], index: int) -> Any:
+    if not values:
+        msg = "cannot use element function with an empty list"
+        raise LookupError(msg)
+    if index < 0:
+        msg = "cannot use element function with a negative index"
+        raise LookupError(msg)
+    return values[index % len(values)]
+
+
+def _slice(values: list[Any], start: int, end: int) -> list[Any]:
+    if not 0 <= start <= end <= len(values):
+        msg = f"slice {start}:{end} of {len(values)} elements"
+        raise LookupError(msg)
+    return values[start:end]
+
+
+def _chunks(values: list[Any], size: int) -> list[Any]:
+    if size < 0:
+        msg = "the size argument must be positive"
+        raise ValueError(msg)
+    return [values[i : i + size] for i in range(0, len(values), size)] if size else [values]
+
+
+def _substr(text: str, offset: int, length: int) -> str:
+    start = offset if offset >= 0 else max(0, len(text) + offset)
+    return text[start:] if length < 0 else text[start:][:length]
+
+
+def _merge(*values: Any) -> Any:
+    return {k: v for value in values for k, v in (value or {}).items()}
+
+
+def _sets(join: Callable[[SetValue, SetValue], list[Any]]) -> Callable[..., SetValue]:
+    def function(first: SetValue, *rest: SetValue) -> SetValue:
+        for other in rest:
+            first = SetValue(unified(join(first, other)))
+        return first
+
+    return function
+
+
+def _product(*values: list[Any]) -> list[Any]:
+    rows = [list(row) for row in itertools.product(*values)]
+    return SetValue(rows) if all(isinstance(v, SetValue) for v in values) else rows
 
 
 def _hash(name: str) -> Callable[[str], str]:
     return lambda text: hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _format(layout: str, *values: Any) -> str:
-    # %v is Go's "whatever it is"; the other verbs are C's, which Python shares.
-    rest = iter(values)
-
-    def verb(match: re.Match[str]) -> str:
-        if match.group() == "%%":
-            return "%"
-        value = next(rest)
-        if match.group(2) in "vs":
-            return f"{match.group(1)}s" % (
-                value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-            )
-        if match.group(2) == "q":
-            return json.dumps(value)
-        return match.group() % to_number(value)
-
-    return re.sub(r"(%[-+ #0]*\d*(?:\.\d+)?)([a-zA-Z%])", verb, layout)
+def _indent(spaces: int, text: str) -> str:
+    return text.replace("\n", "\n" + " " * spaces)
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _join(separator: str, *lists: list[str]) -> str:
+    if any(text is None for values in lists for text in values):
+        msg = "element is null; cannot concatenate null values"
+        raise ValueError(msg)
+    return separator.join(text for values in lists for text in values)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "absolute": lambda x: abs(to_number(x)),
-    "add": _sum,
-    "and": lambda a, b: bool(a and b),
-    "base64decode": lambda s: base64.b64decode(s).decode(),
-    "base64encode": lambda s: base64.b64encode(s.encode()).decode(),
-    "basename": lambda s: PurePosixPath(s).name,
-    "ceil": lambda x: math.ceil(to_number(x)),
-    "chomp": lambda s: s.rstrip("\r\n"),
-    "chunklist": lambda v, n: [v[i : i + n] for i in range(0, len(v), n)],
-    "coalesce": _coalesce,
-    "coalescelist": lambda *v: next(x for x in v if x),
-    "compact": lambda v: [x for x in v if x not in ("", None)],
-    "concat": lambda *v: [x for part in v for x in part],
-    "contains": lambda v, x: x in v,
-    "dirname": lambda s: str(PurePosixPath(s).parent),
-    "distinct": lambda v: [x for i, x in enumerate(v) if x not in v[:i]],
-    "divide": _divide,
-    "element": _element,
-    "equal": operator.eq,
-    "flatten": _flatten,
-    "floor": lambda x: math.floor(to_number(x)),
-    "format": _format,
-    "formatdate": _format_date,
-    "formatlist": lambda layout, *v: [_format(layout, *row) for row in zip(*v, strict=True)],
-    "greaterthan": lambda a, b: to_number(a) > to_number(b),
-    "greaterthanorequalto": lambda a, b: to_number(a) >= to_number(b),
-    "hasindex": lambda v, k: k in v if isinstance(v, dict) else 0 <= k < len(v),
-    "indent": lambda n, s: s.replace("\n", "\n" + " " * int(n)),
-    "index": operator.getitem,
-    "indexof": lambda v, x: v.index(x),
-    "int": lambda x: int(to_number(x)),
-    "join": lambda sep, *v: sep.join(to_string(x) for part in v for x in part),
-    "jsondecode": json.loads,
-    "jsonencode": lambda v: json.dumps(v, separators=(",", ":"), sort_keys=True),
-    "keys": sorted,
-    "length": len,
-    "lessthan": lambda a, b: to_number(a) < to_number(b),
-    "lessthanorequalto": lambda a, b: to_number(a) <= to_number(b),
-    "lookup": _lookup,
-    "lower": lambda s: s.lower(),
-    "max": lambda *v: max(to_number(x) for x in v),
-    "md5": _hash("md5"),
-    "merge": _merge,
-    "min": lambda *v: min(to_number(x) for x in v),
-    "modulo": lambda a, b: math.fmod(to_number(a), to_number(b)),
-    "multiply": lambda a, b: to_number(a) * to_number(b),
-    "negate": lambda x: -to_number(x),
-    "not": operator.not_,
-    "notequal": operator.ne,
-    "or": lambda a, b: bool(a or b),
-    "parseint": lambda s, base: int(s, int(base)),
-    "pow": lambda a, b: to_number(a) ** to_number(b),
-    "range": lambda *v: list(range(*(int(to_number(x)) for x in v))),
-    "regex": lambda p, s: _regex_match(_regex(p).search(s)),
-    "regex_replace": lambda s, p, r: _regex(p).sub(_go_replacement(r), s),
-    "regexall": lambda p, s: [_regex_match(m) for m in _regex(p).finditer(s)],
-    "replace": lambda s, old, new: s.replace(old, new),
-    "reverse": lambda s: s[::-1],
-    "reverselist": lambda v: v[::-1],
-    "sanitize": lambda s: re.sub(r"[^a-zA-Z0-9_-]", "_", s),
-    "setintersection": lambda a, *v: [x for x in a if all(x in o for o in v)],
-    "setproduct": lambda *v: [list(row) for row in itertools.product(*v)],
-    "setsubtract": lambda a, b: [x for x in a if x not in b],
-    "setunion": lambda *v: FUNCTIONS["distinct"]([x for part in v for x in part]),
-    "sha1": _hash("sha1"),
-    "sha256": _hash("sha256"),
-    "sha512": _hash("sha512"),
-    "signum": lambda x: (to_number(x) > 0) - (to_number(x) < 0),
-    "slice": lambda v, a, b: v[int(a) : int(b)],
-    "sort": sorted,
-    "split": lambda sep, s: s.split(sep),
-    "strlen": len,
-    "substr": lambda s, o, n: s[int(o) :] if n < 0 else s[int(o) :][: int(n)],
-    "subtract": lambda a, b: to_number(a) - to_number(b),
-    "timestamp": _now,
-    "title": lambda s: re.sub(r"\b[a-z]", lambda m: m.group().upper(), s),
-    "trim": lambda s, chars: s.strip(chars),
-    "trimprefix": lambda s, p: s.removeprefix(p),
-    "trimspace": lambda s: s.strip(),
-    "trimsuffix": lambda s, p: s.removesuffix(p),
-    "upper": lambda s: s.upper(),
-    "urlencode": quote_plus,
-    "uuidv4": lambda: str(uuid.uuid4()),
-    "values": lambda v: [v[k] for k in sorted(v)],
-    "zipmap": lambda k, v: dict(zip(k, v, strict=True)),
+def _length(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        msg = "collection must be a list, a map or a tuple"
+        raise TypeError(msg)
+    return len(value)
+
+
+def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
+    if len(keys) != len(values):
+        msg = f"number of keys ({len(keys)}) does not match number of values ({len(values)})"
+        raise ValueError(msg)
+    return dict(zip(keys, values, strict=True))
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def function(*_: Any) -> Any:
+        msg = f"{name}() is not supported here: compute the value outside and pass it as a variable"
+        raise ValueError(msg)
+
+    return function
+
+
+_SPACES: dict[str, uuid.UUID] = {
+    "dns": uuid.NAMESPACE_DNS, "url": uuid.NAMESPACE_URL, "oid": uuid.NAMESPACE_OID, "x500": uuid.NAMESPACE_X500,
+}  # fmt: skip
+
+FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "absolute": ("n", abs),
+    "add": ("nn", arithmetic.exactly(EXACT.add)),
+    "and": ("bb", lambda a, b: a and b),
+    "base64decode": ("s", lambda s: base64.b64decode(s, validate=True).decode()),
+    "base64encode": ("s", lambda s: base64.b64encode(s.encode()).decode()),
+    "basename": ("s", lambda s: s.rstrip("/").rpartition("/")[2] or ("/" if s else ".")),
+    "bcrypt": ("sn*", _refused("bcrypt")),
+    "byteslen": ("v", _refused("byteslen")),
+    "bytesslice": ("vnn", _refused("bytesslice")),
+    "ceil": ("n", math.ceil),
+    "chomp": ("s", lambda s: re.sub(r"(?:\r\n?|\n)*\Z", "", s)),
+    "chunklist": ("li", _chunks),
+    "cidrhost": ("si", texts.cidr_host),
+    "cidrnetmask": ("s", texts.cidr_netmask),
+    "cidrsubnet": ("sii", texts.cidr_subnet),
+    "cidrsubnets": ("si*", texts.cidr_subnets),
+    "coalesce": ("VV*", _coalesce),
+    "coalescelist": ("ll*", _coalesce_list),
+    "compact": ("L", lambda v: [x for x in v if x]),
+    "concat": ("ll*", lambda *v: [x for part in v for x in part]),
+    "contains": ("vv", _contains),
+    "csvdecode": ("s", texts.csv_decode),
+    "dirname": ("s", lambda s: posixpath.normpath(s.rpartition("/")[0] or ("/" if s[:1] == "/" else "."))),
+    "distinct": ("l", _distinct),
+    "divide": ("nn", arithmetic.divide),
+    "element": ("li", _element),
+    "equal": ("VV", same),
+    "flatten": ("l", _flatten),
+    "floor": ("n", math.floor),
+    "format": ("sV*", texts.format_text),
+    "formatdate": ("ss", lambda layout, s: texts.format_date(layout, texts.parse_time(s))),
+    "formatlist": ("sV*", texts.format_list),
+    "formattimestamp": ("sv", texts.format_timestamp),
+    "greaterthan": ("nn", lambda a, b: a > b),
+    "greaterthanorequalto": ("nn", lambda a, b: a >= b),
+    "hasindex": ("vv", _has),
+    "homedir": ("", lambda: os.environ.get("HOME") or str(Path.home())),
+    "indent": ("is", _indent),
+    "index": ("vv", _keyed),
+    "indexof": ("lv", _index_of),
+    "int": ("n", int),
+    "join": ("sLL*", _join),
+    "jsondecode": ("s", texts.from_json),
+    "jsonencode": ("V", texts.to_json),
+    "keys": ("m", sorted),
+    "length": ("v", _length),
+    "lessthan": ("nn", lambda a, b: a < b),
+    "lessthanorequalto": ("nn", lambda a, b: a <= b),
+    "log": ("nn", arithmetic.logarithm),
+    "lookup": ("msv?", _lookup),
+    "lower": ("s", lambda s: s.lower()),
+    "max": ("n*", lambda *v: max(v)),
+    "md5": ("s", _hash("md5")),
+    "merge": ("V*", _merge),
+    "min": ("n*", lambda *v: min(v)),
+    "modulo": ("nn", arithmetic.modulo),
+    "multiply": ("nn", arithmetic.exactly(EXACT.multiply)),
+    "negate": ("n", lambda x: -x),
+    "not": ("b", lambda x: not x),
+    "notequal": ("VV", lambda a, b: not same(a, b)),
+    "or": ("bb", lambda a, b: a or b),
+    "parseint": ("vi", arithmetic.parse_integer),
+    "pow": ("nn", arithmetic.power),
+    "range": ("nn*", arithmetic.sequence),
+    "regex": ("ss", lambda p, s: texts.regex_match(re.search(p, s))),
+    "regex_replace": ("sss", texts.regex_replace),
+    "regexall": ("ss", lambda p, s: [texts.regex_match(m) for m in re.finditer(p, s)]),
+    "replace": ("sss", lambda s, old, new: s.replace(old, new)),
+    "reverse": ("s", lambda s: s[::-1]),
+    "reverselist": ("l", lambda v: v[::-1]),
+    "rsadecrypt": ("ss", _refused("rsadecrypt")),
+    "sanitize": ("s", lambda s: re.sub(r"[^a-zA-Z0-9_-]", "_", s)),
+    "semvercmp": ("ss", texts.semver_compare),
+    "sethaselement": ("Sv", _contains),
+    "setintersection": ("SS*", _sets(lambda a, b: [x for x in a if _contains(b, x)])),
+    "setproduct": ("lll*", _product),
+    "setsubtract": ("SS", _sets(lambda a, b: [x for x in a if not _contains(b, x)])),
+    "setsymmetricdifference": (
+        "SS*",
+        _sets(lambda a, b: [x for x in a if not _contains(b, x)] + [x for x in b if not _contains(a, x)]),
+    ),
+    "setunion": ("SS*", _sets(lambda a, b: [*a, *b])),
+    "sha1": ("s", _hash("sha1")),
+    "sha256": ("s", _hash("sha256")),
+    "sha512": ("s", _hash("sha512")),
+    "signum": ("n", lambda x: (x > 0) - (x < 0)),
+    "slice": ("lii", _slice),
+    "sort": ("L", sorted),
+    "split": ("ss", lambda sep, s: s.split(sep) if sep else list(s)),
+    "strlen": ("s", len),
+    "substr": ("sii", _substr),
+    "subtract": ("nn", arithmetic.exactly(EXACT.subtract)),
+    "timeadd": ("ss", texts.time_add),
+    "timestamp": ("", lambda: texts.to_time(datetime.datetime.now(datetime.UTC))),
+    "title": ("s", texts.title),
+    "trim": ("ss", lambda s, chars: s.strip(chars) if chars else s),
+    "trimprefix": ("ss", lambda s, p: s.removeprefix(p)),
+    "trimspace": ("s", lambda s: s.strip()),
+    "trimsuffix": ("ss", lambda s, p: s.removesuffix(p)),
+    "unixtimestampparse": ("i", texts.unix_timestamp),
+    "upper": ("s", lambda s: s.upper()),
+    "urlencode": ("s", texts.url_encode),
+    "uuidv4": ("", lambda: str(uuid.uuid4())),
+    "uuidv5": (
+        "ss",
+        lambda space, name: str(uuid.uuid5(_SPACES[space] if space in _SPACES else uuid.UUID(space), name)),
+    ),
+    "values": ("m", lambda v: [v[k] for k in sorted(v)]),
+    "zipmap": ("Ll", _zipmap),
 }
+"""Each function's signature: letters of `_CONVERSIONS`; `*` after the last: any number of it, `?`: may be missing."""

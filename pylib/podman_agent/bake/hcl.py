@@ -1,147 +1,47 @@
 """Evaluates the expressions of an HCL file; python-hcl2 parses, this module computes.
 
-The language: https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md. Template directives
-(``%{if}``, ``%{for}``) are refused; everything bake's documentation uses is here.
+The language: https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md.
 """
 
 from __future__ import annotations
 
-import operator
 import re
-import textwrap
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
-import hcl2
 from lark import Token, Tree
-from lark.exceptions import LarkError
 
-from podman_agent.bake.functions import FUNCTIONS, to_number, to_string
+from podman_agent.bake.arithmetic import divide, modulo
+from podman_agent.bake.syntax import text, trees
+from podman_agent.bake.templates import Lookup, bindings, quoted, raw, render, within
+from podman_agent.bake.values import (
+    EXACT,
+    SetValue,
+    Type,
+    TypeKind,
+    convert,
+    same,
+    to_bool,
+    to_number,
+    to_string,
+    unified,
+    whole,
+)
 from podman_agent.errors import DataError
 
-Node = Tree[Any] | Token
-Lookup = Callable[[str], Any]
-"""Gives the value of a name; raises KeyError for an unknown one."""
-
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
-_ESCAPE = re.compile(r'\\(?:([nrt"\\])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))')
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: to_number(a) + to_number(b),
-    "-": lambda a, b: to_number(a) - to_number(b),
-    "*": lambda a, b: to_number(a) * to_number(b),
-    "/": lambda a, b: to_number(to_number(a) / to_number(b)),
-    "%": FUNCTIONS["modulo"],
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": lambda a, b: to_number(a) < to_number(b),
-    ">": lambda a, b: to_number(a) > to_number(b),
-    "<=": lambda a, b: to_number(a) <= to_number(b),
-    ">=": lambda a, b: to_number(a) >= to_number(b),
+_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: whole(EXACT.add(Decimal(a), Decimal(b))),
+    "-": lambda a, b: whole(EXACT.subtract(Decimal(a), Decimal(b))),
+    "*": lambda a, b: whole(EXACT.multiply(Decimal(a), Decimal(b))),
+    "/": divide,
+    "%": modulo,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
 }
-
-
-def parse(text: str, name: str) -> Tree[Any]:
-    """Parse a whole HCL file.
-
-    Args:
-        text: The file's content.
-        name: What to call it in an error.
-
-    Returns:
-        The ``body`` node.
-
-    Raises:
-        DataError: If it is not HCL; the message has the line.
-    """
-    try:
-        return _trees(hcl2.parses_to_tree(text))[0]
-    except LarkError as error:
-        line = getattr(error, "line", "?")
-        what = f"{name}:{line}"
-        raise DataError(what, "not valid HCL: " + str(error).splitlines()[0]) from error
-
-
-def attributes(body: Tree[Any]) -> dict[str, Node]:
-    """Map the attribute names of a body to their expressions, not yet evaluated."""
-    return {text(node.children[0]): node.children[2] for node in _trees(body) if node.data == "attribute"}
-
-
-def blocks(body: Tree[Any]) -> list[tuple[str, str, Tree[Any]]]:
-    """List the blocks of a body as (type, first label or empty, body)."""
-    found = []
-    for node in _trees(body):
-        if node.data == "block":
-            words = [text(c) for c in _trees(node) if c.data in {"identifier", "keyword", "string"}]
-            inner = next(c for c in _trees(node) if c.data == "body")
-            found.append((words[0], words[1] if len(words) > 1 else "", inner))
-    return found
-
-
-def text(node: Node) -> str:
-    """Give the source text of a node, a quoted string without its quotes."""
-    if isinstance(node, Token):
-        return str(node)
-    return "".join(text(c) for c in node.children).strip('"')
-
-
-def identifiers(node: Node) -> list[str]:
-    """List the names in a node without evaluating it: a function block's ``params``."""
-    if isinstance(node, Token):
-        return []
-    if node.data == "identifier":
-        return [text(node)]
-    return [name for c in node.children for name in identifiers(c)]
-
-
-def template(source: str, lookup: Lookup) -> Any:
-    """Evaluate text with ``${...}`` in it, as JSON strings and heredocs have it.
-
-    Args:
-        source: Text in which backslashes mean nothing.
-        lookup: The names.
-
-    Returns:
-        A string, or the value itself if the text is one interpolation and nothing else.
-    """
-    parts: list[Any] = []
-    position = 0
-    while position < len(source):
-        start = source.find("${", position)
-        if start < 0:
-            parts.append(source[position:])
-            break
-        if source[start - 1 : start] == "$":
-            parts.append(source[position : start - 1] + "${")
-            position = start + 2
-            continue
-        parts.append(source[position:start])
-        end = _closing(source, start + 2)
-        node = attributes(parse(f"x = {source[start + 2 : end]}", "template"))["x"]
-        parts.append(evaluate(node, lookup))
-        position = end + 1
-    parts = [p for p in parts if p != ""]
-    return parts[0] if len(parts) == 1 else "".join(to_string(p) for p in parts)
-
-
-def _closing(source: str, start: int) -> int:
-    depth, quoted, index = 1, False, start
-    while index < len(source):
-        char = source[index]
-        if char == "\\" and quoted:
-            index += 1
-        elif char == '"':
-            quoted = not quoted
-        elif not quoted and char in "{}":
-            depth += 1 if char == "{" else -1
-            if not depth:
-                return index
-        index += 1
-    what = f"unclosed ${{ in {source!r}"
-    raise DataError(what)
-
-
-def _trees(node: Tree[Any]) -> list[Tree[Any]]:
-    return [c for c in node.children if isinstance(c, Tree) and c.data != "new_line_or_comment"]
 
 
 def evaluate(node: Any, lookup: Lookup) -> Any:
@@ -152,7 +52,7 @@ def evaluate(node: Any, lookup: Lookup) -> Any:
         lookup: Gives variables by name, and functions by name followed by ``()``.
 
     Returns:
-        None, bool, int, float, str, list or dict.
+        None, bool, int, Decimal, str, list or dict.
 
     Raises:
         DataError: For an unknown name, a wrong type or an unsupported construct.
@@ -166,14 +66,7 @@ def evaluate(node: Any, lookup: Lookup) -> Any:
         raise DataError(what, text(node)) from None
     try:
         return rule(node, lookup)
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        StopIteration,
-    ) as error:
+    except _ERRORS as error:
         what = f"bake file: cannot evaluate {text(node)[:80]}"
         raise DataError(what, str(error) or type(error).__name__) from error
 
@@ -187,13 +80,33 @@ def _plain(value: Any, lookup: Lookup) -> Any:
         case list():
             return [evaluate(v, lookup) for v in value]
         case dict():
-            return {template(k, lookup): evaluate(v, lookup) for k, v in value.items()}
+            return {to_string(template(k, lookup)): evaluate(v, lookup) for k, v in value.items()}
         case _:
             return value
 
 
+def template(source: str, lookup: Lookup) -> Any:
+    """Evaluate text with ``${...}`` in it, as JSON strings have it.
+
+    Args:
+        source: Text in which backslashes mean nothing.
+        lookup: The names.
+
+    Returns:
+        A string, or the value itself if the text is one interpolation and nothing else.
+
+    Raises:
+        DataError: It makes no sense.
+    """
+    try:
+        return render(raw(source), lookup, evaluate)
+    except _ERRORS as error:
+        what = f"bake file: cannot evaluate {source[:80]}"
+        raise DataError(what, str(error)) from error
+
+
 def _only(node: Tree[Any], lookup: Lookup) -> Any:
-    return evaluate(_trees(node)[0], lookup)
+    return evaluate(trees(node)[0], lookup)
 
 
 def _literal(node: Tree[Any], _lookup: Lookup) -> Any:
@@ -209,40 +122,32 @@ def _name(node: Tree[Any], lookup: Lookup) -> Any:
 
 
 def _string(node: Tree[Any], lookup: Lookup) -> Any:
-    parts: list[Any] = []
-    for part in _trees(node):
-        child = part.children[0]
-        if isinstance(child, Token):
-            raw = str(child)
-            if child.type == "ESCAPED_INTERPOLATION":
-                raw = raw[1:]
-            parts.append(_ESCAPE.sub(_unescape, raw))
-        else:
-            parts.append(evaluate(child, lookup))
-    return parts[0] if len(parts) == 1 else "".join(to_string(p) for p in parts)
+    return render(quoted(node), lookup, evaluate)
 
 
-def _unescape(match: re.Match[str]) -> str:
-    simple, short, long = match.groups()
-    return _ESCAPES[simple] if simple else chr(int(short or long, 16))
+def _escaped(node: Tree[Any], _lookup: Lookup) -> str:
+    # a quoted string inside a template of a quoted string
+    return re.sub(r"\\(.)", r"\1", "".join(str(c) for c in node.children))[1:-1]
 
 
-def _heredoc(node: Tree[Any], lookup: Lookup) -> str:
+def _heredoc(node: Tree[Any], lookup: Lookup) -> Any:
     lines = text(node).split("\n")
     while not lines[-1].strip():  # the newline that ends the closing marker
         lines.pop()
-    body = "\n".join([*lines[1:-1], ""])
+    body = lines[1:-1]
     if node.data == "heredoc_template_trim":
-        body = textwrap.dedent(body)
-    return to_string(template(body, lookup))
+        # HCL counts white space, and the closing marker with the lines
+        depth = min((len(line) - len(line.lstrip()) for line in body if line.strip()), default=0)
+        body = [line[depth:] for line in body]
+    return render(raw("\n".join([*body, ""])), lookup, evaluate) if body else ""
 
 
 def _tuple(node: Tree[Any], lookup: Lookup) -> list[Any]:
-    return [evaluate(c, lookup) for c in _trees(node)]
+    return [evaluate(c, lookup) for c in trees(node)]
 
 
 def _object(node: Tree[Any], lookup: Lookup) -> dict[str, Any]:
-    return {_key(_trees(e)[0], lookup): evaluate(_trees(e)[1], lookup) for e in _trees(node)}
+    return {_key(trees(e)[0], lookup): evaluate(trees(e)[1], lookup) for e in trees(node)}
 
 
 def _key(node: Tree[Any], lookup: Lookup) -> str:
@@ -255,37 +160,49 @@ def _key(node: Tree[Any], lookup: Lookup) -> str:
 
 
 def _conditional(node: Tree[Any], lookup: Lookup) -> Any:
-    test, yes, no = _trees(node)
-    return evaluate(yes if evaluate(test, lookup) else no, lookup)
+    test, yes, no = trees(node)
+    holds = to_bool(evaluate(test, lookup))
+    chosen = evaluate(yes if holds else no, lookup)
+    try:
+        other = evaluate(no if holds else yes, lookup)
+    except DataError:  # HCL asks the branch not taken for its type only
+        return chosen
+    return unified([chosen, other])[0]
 
 
 def _unary(node: Tree[Any], lookup: Lookup) -> Any:
     value = _only(node, lookup)
-    return not value if text(node.children[0]) == "!" else -to_number(value)
+    return not to_bool(value) if text(node.children[0]) == "!" else -to_number(value)
 
 
 def _binary(node: Tree[Any], lookup: Lookup) -> Any:
-    left, term = _trees(node)
-    sign, right = text(_trees(term)[0]), _trees(term)[1]
-    value = evaluate(left, lookup)
+    left, term = trees(node)
+    sign, right = text(trees(term)[0]), trees(term)[1]
+    a = evaluate(left, lookup)
     if sign in {"&&", "||"}:
-        return bool(value) if bool(value) is (sign == "||") else bool(evaluate(right, lookup))
-    return _BINARY[sign](value, evaluate(right, lookup))
+        return to_bool(a) if to_bool(a) is (sign == "||") else to_bool(evaluate(right, lookup))
+    b = evaluate(right, lookup)
+    if sign in {"==", "!="}:
+        return same(a, b) is (sign == "==")
+    return _ARITHMETIC[sign](to_number(a), to_number(b))
 
 
 def _call(node: Tree[Any], lookup: Lookup) -> Any:
-    name = text(_trees(node)[0])
-    given = next((c for c in _trees(node) if c.data == "arguments"), None)
-    nodes = _trees(given) if given is not None else []
+    name = text(trees(node)[0])
+    given = next((c for c in trees(node) if c.data == "arguments"), None)
+    nodes = trees(given) if given is not None else []
     if name in {"try", "can"}:
         return _attempt(name, nodes, lookup)
+    if name == "convert":
+        value, to = nodes
+        return convert(evaluate(value, lookup), constraint(to, lookup))
     try:
         function = lookup(f"{name}()")
     except KeyError:
         what = f"bake file: unknown function {name}"
         raise DataError(what) from None
     values = [evaluate(n, lookup) for n in nodes]
-    if given is not None and given.children[-1] == "...":
+    if given is not None and any(str(c) == "..." for c in given.children if isinstance(c, Token)):
         values[-1:] = values[-1]
     return function(*values)
 
@@ -303,50 +220,111 @@ def _attempt(name: str, nodes: list[Tree[Any]], lookup: Lookup) -> Any:
     raise DataError(what)
 
 
+def _keyed(base: Any, key: Any) -> Any:
+    if isinstance(base, Mapping):
+        return base[to_string(key)]
+    at = to_number(key)
+    if isinstance(base, SetValue) or not isinstance(base, list) or not isinstance(at, int):
+        msg = f"no element {key}"
+        raise TypeError(msg)
+    if not 0 <= at < len(base):
+        msg = f"the index {at} is beyond the end"
+        raise LookupError(msg)
+    return base[at]
+
+
 def _index(node: Tree[Any], lookup: Lookup) -> Any:
-    value, index = _trees(node)
+    value, index = trees(node)
     base = evaluate(value, lookup)
     key = int(text(index.children[1])) if index.data == "short_index" else _only(index, lookup)
-    return base[str(key)] if isinstance(base, Mapping) else base[int(key)]
+    return _keyed(base, key)
 
 
 def _attr(node: Tree[Any], lookup: Lookup) -> Any:
-    value, attr = _trees(node)
-    return evaluate(value, lookup)[text(_trees(attr)[0])]
+    value, attr = trees(node)
+    return _member(evaluate(value, lookup), text(trees(attr)[0]))
+
+
+def _member(base: Any, name: str) -> Any:
+    if not isinstance(base, Mapping):
+        msg = f"{name} is asked of what has no attributes"
+        raise TypeError(msg)
+    return base[name]
 
 
 def _splat(node: Tree[Any], lookup: Lookup) -> list[Any]:
-    value, splat = _trees(node)
+    value, splat = trees(node)
     items = evaluate(value, lookup)
-    for step in _trees(splat):
-        key = text(_trees(step)[0])
-        items = [i[key] for i in items]
+    items = items if isinstance(items, list) else [] if items is None else [items]
+    for step in trees(splat):
+        inner = trees(step)[0] if trees(step) else None
+        if step.data == "get_attr" and inner is not None:
+            items = [_member(i, text(inner)) for i in items]
+        else:
+            key = int(text(step.children[1])) if step.data == "short_index" else _only(step, lookup)
+            items = [_keyed(i, key) for i in items]
     return list(items)
 
 
 def _for(node: Tree[Any], lookup: Lookup) -> Any:
-    intro, *results = [c for c in _trees(node) if c.data != "for_cond"]
-    condition = next((c for c in _trees(node) if c.data == "for_cond"), None)
-    *names, source = _trees(intro)
-    items = evaluate(source, lookup)
-    pairs = items.items() if isinstance(items, Mapping) else enumerate(items)
+    intro, *results = [c for c in trees(node) if c.data != "for_cond"]
+    condition = next((c for c in trees(node) if c.data == "for_cond"), None)
+    *names, source = trees(intro)
     rows = []
-    for key, value in pairs:
-        bound = dict(zip(map(text, names), (key, value) if len(names) > 1 else (value,), strict=True))
-
-        def inner(name: str, bound: dict[str, Any] = bound) -> Any:
-            return bound[name] if name in bound else lookup(name)
-
-        if condition is None or _only(condition, inner):
+    for bound in bindings([text(n) for n in names], evaluate(source, lookup)):
+        inner = within(lookup, bound)
+        if condition is None or to_bool(_only(condition, inner)):
             rows.append([evaluate(r, inner) for r in results])
     if node.data == "for_tuple_expr":
         return [row[0] for row in rows]
+    grouped: dict[str, list[Any]] = {}
+    for key, value in rows:
+        grouped.setdefault(to_string(key), []).append(value)
     if any(str(c) == "..." for c in node.children if isinstance(c, Token)):
-        grouped: dict[str, list[Any]] = {}
-        for key, value in rows:
-            grouped.setdefault(key, []).append(value)
         return grouped
-    return {to_string(key): value for key, value in rows}
+    if twice := [key for key, values in grouped.items() if len(values) > 1]:
+        msg = f"two different items produced the key {twice[0]!r}"
+        raise ValueError(msg)
+    return {key: values[0] for key, values in grouped.items()}
+
+
+_PRIMITIVES: dict[str, TypeKind] = {"string": "string", "number": "number", "bool": "bool", "any": "any"}
+
+
+def constraint(node: Any, lookup: Lookup) -> Type:
+    """A type constraint: `string`, `list(number)`, `object({a = string})`.
+
+    Raises:
+        DataError: It is none.
+    """
+    inner = node
+    while isinstance(inner, Tree) and inner.data == "expr_term" and len(trees(inner)) == 1:
+        inner = trees(inner)[0]
+    if isinstance(inner, Tree) and inner.data == "identifier" and text(inner) in _PRIMITIVES:
+        return Type(_PRIMITIVES[text(inner)])
+    if isinstance(inner, Tree) and inner.data == "function_call":
+        name, given = text(trees(inner)[0]), [c for c in trees(inner) if c.data == "arguments"]
+        arguments = trees(given[0]) if given else []
+        if len(arguments) == 1:
+            return _compound(name, arguments[0], lookup)
+    what = f"bake file: {text(node)} is not a type"
+    raise DataError(what, fix="write string, number, bool, list(string), map(number), object({a = string}) …")
+
+
+def _compound(name: str, argument: Tree[Any], lookup: Lookup) -> Type:
+    inner = argument
+    while inner.data == "expr_term" and len(trees(inner)) == 1:
+        inner = trees(inner)[0]
+    match name:
+        case "list" | "set" | "map":
+            return Type(name, constraint(argument, lookup))
+        case "tuple" if inner.data == "tuple":
+            return Type("tuple", members=tuple(("", constraint(c, lookup)) for c in trees(inner)))
+        case "object" if inner.data == "object":
+            members = [(_key(trees(e)[0], lookup), constraint(trees(e)[1], lookup)) for e in trees(inner)]
+            return Type("object", members=tuple(members))
+    what = f"bake file: {name}({text(argument)}) is not a type"
+    raise DataError(what)
 
 
 _RULES: dict[str, Callable[[Tree[Any], Lookup], Any]] = {
@@ -355,8 +333,9 @@ _RULES: dict[str, Callable[[Tree[Any], Lookup], Any]] = {
     "literal_value": _literal,
     "identifier": _name,
     "int_lit": lambda node, _: int(text(node)),
-    "float_lit": lambda node, _: float(text(node)),
+    "float_lit": lambda node, _: whole(Decimal(text(node))),
     "string": _string,
+    "template_string": _escaped,
     "heredoc_template": _heredoc,
     "heredoc_template_trim": _heredoc,
     "tuple": _tuple,

@@ -1,29 +1,34 @@
-"""From layers to targets: matrices, inheritance, merging, overrides."""
+"""From attributes to targets: types, merging, inheritance, links, groups, as buildx's `bake.go` has them.
+
+https://github.com/docker/buildx/blob/master/bake/bake.go
+"""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import fnmatch
-import itertools
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from podman_agent.bake import hcl
-from podman_agent.bake.functions import to_string
-from podman_agent.bake.layers import to_boolean
-from podman_agent.errors import DataError, UsageError
+from podman_agent.bake import entries
+from podman_agent.bake.entries import entry_kind
+from podman_agent.bake.values import Type, convert
+from podman_agent.errors import DataError
 
 if TYPE_CHECKING:
-    from podman_agent.bake.layers import Layer, Scope
+    from collections.abc import Iterator, Sequence
 
-_MERGED_LISTS = {"annotations", "attest", "cache-from", "secret", "ssh", "ulimits", "entitlements"}
-_MAPS = {"args", "labels", "contexts", "extra-hosts"}
-_LISTS = _MERGED_LISTS | {"cache-to", "no-cache-filter", "output", "platforms", "tags"}
-_BOOLEANS = {"no-cache", "pull"}
-_OVERRIDE_NAMES = {"platform": "platforms", "secrets": "secret", "outputs": "output"}
+    from podman_agent.bake.overrides import Overrides
+
+Attributes = dict[str, Any]
+_APPENDED = frozenset({"annotations", "no-cache-filter", "ulimits", "entitlements", "inherits"})
+_MAPS = frozenset({"args", "labels", "contexts", "extra-hosts"})
+_LISTS = _APPENDED | {"platforms", "tags"}
+_BOOLEANS = frozenset({"no-cache", "pull"})
+_REMOTE = re.compile(r"(?:https?|git|ssh)://|git@|github\.com/")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Target:
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
+    """`type=cacheonly` for one that is only linked to."""
     secret: tuple[str, ...] = ()
     ssh: tuple[str, ...] = ()
     attest: tuple[str, ...] = ()
@@ -71,247 +77,245 @@ class Target:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the attributes under bake's own names, unset ones left out (`bake --print`)."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del values["name"]
-        return {
-            k.replace("_", "-"): list(v) if isinstance(v, tuple) else v
-            for k, v in values.items()
-            if v not in (None, (), {})
-        }
+        values = {f.name.replace("_", "-"): getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "name"}
+        return {k: _printed(k, v) for k, v in values.items() if v not in (None, (), {}, "")}
 
 
-Attributes = dict[str, Any]
+def _printed(key: str, value: Any) -> Any:
+    if kind := entry_kind(key):
+        return [entries.printed(kind, e) for text in value for e in entries.parse(kind, text)]
+    if isinstance(value, tuple):
+        return [_escaped(v) if key == "annotations" else v for v in value]
+    if isinstance(value, Mapping):
+        return {k: v if key == "contexts" else _escaped(v) for k, v in value.items()}
+    return _escaped(value) if key == "dockerfile-inline" else value
 
 
-def evaluate_targets(layers: Sequence[Layer], scope: Scope) -> tuple[dict[str, Attributes], dict[str, tuple[str, ...]]]:
-    """Compute every attribute of every target and group; inheritance is still to come.
+def _escaped(text: str) -> str:
+    return text.replace("${", "$${").replace("%{", "%%{")
 
-    Args:
-        layers: The files, in order.
-        scope: The names they share.
 
-    Returns:
-        Attributes by target, with `inherits`, and the members by group. A matrix target becomes
-        several targets and a group of its own name
-        (https://docs.docker.com/build/bake/matrices/).
+KEYS = frozenset(f.name.replace("_", "-") for f in dataclasses.fields(Target)) - {"name"}
+SET_IN_FILES = KEYS | {"inherits", "name", "matrix"}
+
+
+def decoded(key: str, value: Any) -> Any:
+    """An attribute's value as its type: text, list of text, map of text, boolean, or entries.
+
+    Raises:
+        TypeError: It has another type.
+        ValueError: An entry makes no sense.
     """
-    targets: dict[str, Attributes] = {}
-    groups: dict[str, list[str]] = {}
-    lookup = _with_targets(scope, layers, targets)
-    for layer in layers:
-        for name, block in layer.targets.items():
-            for expanded, attributes in _expanded(name, block, layer, lookup):
-                targets[expanded] = merge(targets.get(expanded, {}), attributes)
-                if expanded != name:
-                    groups.setdefault(name, []).append(expanded)
-    for layer in layers:
-        for name, block in layer.groups.items():
-            members = block["targets"]
-            members = members if layer.literal else hcl.evaluate(members, lookup)
-            groups[name] = [*(groups.get(name, []) if layer.literal else []), *members]
-    return targets, {k: tuple(dict.fromkeys(v)) for k, v in groups.items()}
-
-
-def _with_targets(scope: Scope, layers: Sequence[Layer], done: Mapping[str, Attributes]) -> hcl.Lookup:
-    """Let expressions say `target.other.args.X`, in whatever order the targets stand."""
-
-    class Others(dict[str, Any]):
-        def __missing__(self, name: str) -> Attributes:
-            self[name] = {}  # a target that asks for itself finds nothing, not a deep stack
-            for layer in layers:
-                if name in layer.targets and name not in done:
-                    attributes = {
-                        k: v if layer.literal else hcl.evaluate(v, lookup) for k, v in layer.targets[name].items()
-                    }
-                    self[name] = merge(self[name], attributes)
-            return self[name] or done[name]
-
-    others = Others()
-
-    def lookup(name: str) -> Any:
-        return others if name == "target" else scope(name)
-
-    return lookup
-
-
-def _expanded(name: str, block: Attributes, layer: Layer, lookup: hcl.Lookup) -> list[tuple[str, Attributes]]:
-    if layer.literal:
-        return [(name, block)]
-    if "matrix" not in block:
-        return [(name, {k: hcl.evaluate(v, lookup) for k, v in block.items()})]
-    if "name" not in block:
-        what = f"target {name} has a matrix"
-        raise DataError(what, "but no name to tell its members apart")
-    matrix = hcl.evaluate(block["matrix"], lookup)
-    rest = {k: v for k, v in block.items() if k not in {"matrix", "name"}}
-    found = []
-    for values in itertools.product(*matrix.values()):
-        bound = dict(zip(matrix, values, strict=True))
-
-        def inner(word: str, bound: dict[str, Any] = bound) -> Any:
-            return bound[word] if word in bound else lookup(word)
-
-        member = to_string(hcl.evaluate(block["name"], inner))
-        found.append((member, {k: hcl.evaluate(v, inner) for k, v in rest.items()}))
-    return found
+    if value is None:
+        return None
+    if kind := entry_kind(key):
+        return entries.read(kind, value)
+    if key in _MAPS:
+        found = convert(value, Type("map", Type("string")))
+        if key == "contexts" and None in found.values():
+            msg = "string required"
+            raise TypeError(msg)
+        return found
+    if key in _LISTS:
+        listed = convert(value, Type("list", Type("string")))
+        if None in listed:
+            msg = "string required"
+            raise TypeError(msg)
+        return listed
+    return convert(value, Type("bool" if key in _BOOLEANS else "string"))
 
 
 def merge(base: Attributes, over: Attributes) -> Attributes:
-    """Put `over` on top: maps and some lists grow, everything else is replaced.
-
-    Which lists grow is buildx's choice (`Target.Merge` in
-    https://github.com/docker/buildx/blob/master/bake/bake.go).
-    """
-    merged = dict(base)
+    """Put `over` on top: maps and some lists grow, everything else is replaced (`Target.Merge`)."""
+    result = dict(base)
     for key, value in over.items():
         if value is None:
             continue
-        if key in _MAPS and isinstance(value, Mapping):
-            added = {k: v for k, v in value.items() if v is not None}
-            merged[key] = {**(merged.get(key) or {}), **added}
-        elif key in _MERGED_LISTS:
-            merged[key] = _unique([*_listed(merged.get(key)), *_listed(value)])
-        else:
-            merged[key] = value
-    return merged
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _unique(values: list[Any]) -> list[Any]:
-    return [v for i, v in enumerate(values) if v not in values[:i]]
-
-
-@dataclass(frozen=True)
-class Override:
-    """One `--set`: a pattern of target names, a key, perhaps a key inside it, and a value."""
-
-    pattern: str
-    key: str
-    sub: str
-    value: str
-    append: bool
-
-
-def parse_override(text: str) -> Override:
-    """Read `TARGETPATTERN.KEY[.SUBKEY]=VALUE` or `+=VALUE`.
-
-    Raises:
-        UsageError: If it is not that, or the key is not bake's.
-    """
-    match = re.fullmatch(r"([^.=]+)\.([a-z-]+)(?:\.([^=]+?))?(\+?)=(.*)", text, re.DOTALL)
-    if not match:
-        what = f"--set {text}"
-        raise UsageError(what, fix="write it as TARGET.KEY=VALUE or TARGET.args.NAME=VALUE")
-    pattern, key, sub, plus, value = match.groups()
-    key = _OVERRIDE_NAMES.get(key, key)
-    if key not in _KEYS | {"push", "load"} or (key in _MAPS) is not bool(sub):
-        what = f"--set {text}: invalid key {key}"
-        raise UsageError(what, fix=f"bake has {', '.join(sorted(_KEYS))}; maps need .NAME")
-    return Override(pattern, key, sub or "", value, bool(plus))
-
-
-def finish(raw: Mapping[str, Attributes], overrides: Sequence[Override]) -> dict[str, Target]:
-    """Apply inheritance and overrides.
-
-    Args:
-        raw: What `evaluate_targets` gave.
-        overrides: In the order given; several for one list key make one list.
-
-    Raises:
-        DataError: For an unknown parent, a circle, an unknown attribute or a wrong type.
-        UsageError: For an override that matches no target.
-    """
-    for override in overrides:
-        if not fnmatch.filter(raw, override.pattern):
-            what = f"--set {override.pattern}.{override.key}: no target matches"
-            raise UsageError(what, fix=f"there are: {', '.join(raw) or 'none'}")
-    return {
-        name: _target(
-            name,
-            _overridden(
-                _inherited(name, raw, ()),
-                [o for o in overrides if fnmatch.fnmatchcase(name, o.pattern)],
-            ),
-        )
-        for name in raw
-    }
-
-
-def _inherited(name: str, raw: Mapping[str, Attributes], path: tuple[str, ...]) -> Attributes:
-    if name in path:
-        what = "targets inherit from each other"
-        raise DataError(what, " > ".join([*path, name]))
-    if name not in raw:
-        what = f"target {path[-1]} inherits {name}, which does not exist"
-        raise DataError(what)
-    result: Attributes = {}
-    for parent in _listed(raw[name].get("inherits")):
-        result = merge(result, _inherited(parent, raw, (*path, name)))
-    return merge(result, {k: v for k, v in raw[name].items() if k != "inherits"})
-
-
-def _overridden(attributes: Attributes, overrides: Sequence[Override]) -> Attributes:
-    result = dict(attributes)
-    seen: set[str] = set()
-    for o in overrides:
-        if o.key in {"push", "load"}:
-            if to_boolean(o.value, f"--set {o.key}"):
-                kind = "registry" if o.key == "push" else "docker"
-                result["output"] = [f"type={kind}"]
-        elif o.key in _MAPS:
-            result[o.key] = {**(result.get(o.key) or {}), o.sub: o.value}
-        elif o.key in _LISTS:
-            values = next(csv.reader([o.value]), []) if o.key == "platforms" else [o.value]
-            keep = o.append or o.key in seen
-            result[o.key] = [*(_listed(result.get(o.key)) if keep else []), *values]
-            seen.add(o.key)
-        else:
-            result[o.key] = o.value
+        kind = entry_kind(key)
+        if key in _MAPS:
+            result[key] = {**(result.get(key) or {}), **{k: v for k, v in value.items() if v is not None}}
+        elif kind and key not in {"cache-to", "output"}:
+            result[key] = entries.merged(kind, result.get(key) or [], value)
+        elif key in _APPENDED:
+            result[key] = [*(result.get(key) or []), *value]
+        elif key != "description" or value:
+            result[key] = value
     return result
 
 
-def _target(name: str, attributes: Attributes) -> Target:
-    values: dict[str, Any] = {}
+class Config:
+    """Targets and groups of all files, and what they come to.
+
+    Args:
+        targets: Attributes by name, merged over the files, in the files' order.
+        groups: Members by name.
+        notes: What was passed over, a line each.
+    """
+
+    def __init__(
+        self, targets: Mapping[str, Attributes], groups: Mapping[str, tuple[str, ...]], notes: tuple[str, ...] = ()
+    ) -> None:
+        self.raw, self.groups, self.notes = targets, groups, notes
+
+    def matching(self, name: str) -> list[str]:
+        """The groups and targets that a name on the command line means: `app-*` is a pattern.
+
+        Raises:
+            DataError: A pattern matches none.
+        """
+        name = name.replace(".", "_")
+        if not re.search(r"[*?\[\]]", name):
+            return [name]
+        found = [n for n in (*self.groups, *self.raw) if fnmatch.fnmatchcase(n, name)]
+        if not found:
+            what = f"no target or group matches {name}"
+            raise DataError(what, fix=f"there are: {', '.join([*self.groups, *self.raw]) or 'none'}")
+        return found
+
+    def members(
+        self, name: str, seen: dict[str, tuple[list[str], list[str]]] | None = None
+    ) -> tuple[list[str], list[str]]:
+        """The targets of a group, and the groups in it with itself; a name that is no group is a target."""
+        seen = {} if seen is None else seen
+        if name in seen:
+            return seen[name]
+        if name not in self.groups:
+            return [name], []
+        seen[name] = ([], [])
+        targets: list[str] = []
+        groups = [name]
+        for member in self.groups[name]:
+            inner, more = self.members(member, seen)
+            targets += inner or [member]
+            groups += more
+        seen[name] = (targets, groups)
+        return seen[name]
+
+    def resolve(self, name: str, overrides: Overrides) -> Target:
+        """One target with what it inherits and what the command line sets.
+
+        Raises:
+            DataError: It or a parent does not exist, or has a value that makes no sense.
+        """
+        attributes = self._inherited(name, {}, overrides)
+        if attributes is None:
+            what = f"target {name} inherits itself"
+            raise DataError(what)
+        values: dict[str, Any] = {}
+        for key, value in attributes.items():
+            if key == "inherits" or value is None:
+                continue
+            if kind := entry_kind(key):
+                value = tuple(entries.written(kind, e) for e in value)  # noqa: PLW2901 - the same value, as text
+            elif isinstance(value, list):
+                value = tuple(value)  # noqa: PLW2901
+            elif isinstance(value, Mapping):
+                value = {k: v for k, v in value.items() if v is not None}  # noqa: PLW2901
+            values[key.replace("-", "_")] = value
+        _check(name, values)
+        values["context"] = _context(values.get("context", "."))
+        values["dockerfile"] = values.get("dockerfile") or "Dockerfile"
+        return Target(name, **values)
+
+    def _inherited(self, name: str, seen: dict[str, Attributes | None], overrides: Overrides) -> Attributes | None:
+        if name in seen:
+            return seen[name]
+        seen[name] = None
+        if name not in self.raw:
+            what = f"failed to find target {name}"
+            raise DataError(what, fix=f"there are: {', '.join([*self.groups, *self.raw]) or 'none'}")
+        result: Attributes = {}
+        for parent in self.raw[name].get("inherits") or []:
+            if attributes := self._inherited(parent, seen, overrides):
+                result = merge(result, attributes)
+        result = overrides.onto(name, merge(result, self.raw[name]))
+        seen[name] = _normal(result)
+        return seen[name]
+
+
+_SHAPES = {
+    "platforms": re.compile(r"[\w.-]+(?:/[\w.-]+){0,2}"),
+    "ulimits": re.compile(r"[a-z]+=-?\d+(?::-?\d+)?"),
+    "shm_size": re.compile(r"\d+(?:\.\d+)? ?[kKmMgGtTpP]?[iI]?[bB]?"),
+}
+
+
+def _check(name: str, values: Mapping[str, Any]) -> None:
+    for key, shape in _SHAPES.items():
+        given = values.get(key) or ()
+        for value in [given] if isinstance(given, str) else given:
+            if not shape.fullmatch(value):
+                what = f"target {name}: {key.replace('_', '-')} {value!r} makes no sense"
+                raise DataError(what)
+
+
+def _normal(attributes: Attributes) -> Attributes:
+    result = dict(attributes)
     for key, value in attributes.items():
-        if key not in _KEYS:
-            what = f"target {name} has an unknown attribute {key}"
-            raise DataError(what, fix=f"bake has {', '.join(sorted(_KEYS))}")
-        if value is None:
-            continue
-        try:
-            values[key.replace("-", "_")] = _converted(key, value)
-        except TypeError as error:
-            what = f"target {name}: {key} has the wrong type"
-            raise DataError(what, str(error)) from error
-    return Target(name, **values)
+        if kind := entry_kind(key):
+            result[key] = entries.merged(kind, value or [])
+        elif key in _LISTS and value is not None:
+            result[key] = [v for v in dict.fromkeys(value) if v != ""]
+    if result.get("network") == "host":
+        result["entitlements"] = list(dict.fromkeys([*(result.get("entitlements") or []), "network.host"]))
+    if result.get("contexts"):
+        result["contexts"] = {k: v for k, v in result["contexts"].items() if v != ""}
+    return result
 
 
-def _converted(key: str, value: Any) -> Any:
-    if key in _BOOLEANS:
-        return to_boolean(value, key)
-    if key in _MAPS:
-        if not isinstance(value, Mapping):
-            msg = f"{value!r} is not a map"
-            raise TypeError(msg)
-        return {k: to_string(v) for k, v in value.items() if v is not None}
-    if key in _LISTS:
-        return tuple(dict.fromkeys(entry for v in _listed(value) if (entry := _entry(v))))
-    return to_string(value)
+def _context(path: str) -> str:
+    if path.startswith("cwd://"):
+        return posixpath.normpath(path.removeprefix("cwd://"))
+    return path if is_remote(path) else posixpath.normpath(path)
 
 
-def _entry(value: Any) -> str:
-    """Give one list entry as buildx's text: an object becomes `key=value,...`, type first."""
-    if not isinstance(value, Mapping):
-        return to_string(value)
-    keys = sorted(value, key=lambda k: (k not in {"type", "id"}, k))
-    if "paths" in value:
-        return f"{value['id']}={','.join(value['paths'])}"
-    return ",".join(f"{k}={to_string(value[k])}" for k in keys if value[k] is not None)
+def is_remote(path: str) -> bool:
+    """Whether a context is a URL or a git repository."""
+    return bool(_REMOTE.match(path)) or path.endswith(".git")
 
 
-_KEYS = {f.name.replace("_", "-") for f in dataclasses.fields(Target)} - {"name"}
+def linked(config: Config, names: Sequence[str], overrides: Overrides) -> dict[str, Target]:
+    """The named targets and all they link to; those only linked to give no output of their own.
+
+    Raises:
+        DataError: A target does not exist, links to itself, or is linked to for platforms it does not have.
+    """
+    targets = {name: config.resolve(name, overrides) for name in names}
+    for name in list(targets):
+        _follow(config, name, targets, overrides, ())
+    return targets
+
+
+def _follow(config: Config, name: str, targets: dict[str, Target], overrides: Overrides, path: tuple[str, ...]) -> None:
+    path = (*path, name)
+    for link in targets[name].links:
+        if link in path:
+            what = "targets depend on each other"
+            raise DataError(what, " > ".join([*path, link]))
+        if link not in targets:
+            targets[link] = dataclasses.replace(config.resolve(link, overrides), output=("type=cacheonly",))
+        _follow(config, link, targets, overrides, path)
+        mine, theirs = targets[name], targets[link]
+        targets[name] = dataclasses.replace(
+            mine, entitlements=tuple(dict.fromkeys((*mine.entitlements, *theirs.entitlements)))
+        )
+        if len(mine.platforms) > 1 and len(theirs.platforms) > 1 and not set(mine.platforms) <= set(theirs.platforms):
+            what = f"target {link} cannot be used by {name}"
+            why = f"its platforms {' '.join(theirs.platforms)} do not hold all of {' '.join(mine.platforms)}"
+            raise DataError(what, why)
+
+
+def in_order(targets: Mapping[str, Target], names: Sequence[str]) -> Iterator[Target]:
+    """The targets, each after those it links to."""
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[Target]:
+        if name in done:
+            return
+        done.add(name)
+        for link in targets[name].links:
+            yield from visit(link)
+        yield targets[name]
+
+    for name in names:
+        yield from visit(name)

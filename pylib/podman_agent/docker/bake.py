@@ -55,7 +55,11 @@ def run(call: Call, _verb: str, args: list[str]) -> int:
     named = parsed.all("file")
     with tempfile.TemporaryDirectory(prefix="docker-bake-") as scratch:
         files = [_file(name, scratch) for name in named] or default_files(Path())
-        bake = load(files, call.env, parsed.all("set"))
+        # buildx makes its own flags ones of every target
+        flags = [f"*.{name}=true" for name in ("push", "load", "no-cache", "pull") if parsed.has(name)]
+        bake = load(files, call.env, [*parsed.all("set"), *flags])
+        for line in bake.notes:
+            note(line)
         if parsed.has("print"):
             print(json.dumps(_printed(bake, parsed.operands), indent=2))
             return 0
@@ -76,15 +80,12 @@ def _file(name: str, scratch: str) -> Path:
 
 def _printed(bake: Bake, names: list[str]) -> dict[str, Any]:
     """What ``bake --print`` shows."""
-    wanted = names or ["default"]
-    groups = {name: {"targets": list(targets)} for name, targets in bake.groups.items()}
-    shown = {name: group for name, group in groups.items() if name in wanted}
-    shown.setdefault("default", {"targets": list(bake.expand(names))})
-    return {"group": shown, "target": {t.name: t.as_dict() for t in bake.order(names)}}
+    groups = {name: {"targets": list(targets)} for name, targets in sorted(bake.shown_groups(names).items())}
+    return {"group": groups, "target": {t.name: t.as_dict() for t in sorted(bake.order(names), key=lambda t: t.name)}}
 
 
 def _listed(bake: Bake) -> str:
-    rows = [(name, target.description or "") for name, target in bake.targets.items()]
+    rows = bake.descriptions().items()
     return "TARGET\tDESCRIPTION\n" + "".join(f"{name}\t{text}\n" for name, text in rows)
 
 
@@ -137,7 +138,6 @@ def arguments(target: Target, parsed: Parsed, scratch: str) -> list[str]:
     if target.platforms:
         args.append("--platform=" + ",".join(target.platforms))
     args += [f"--{flag}" for flag, on in (("no-cache", target.no_cache), ("pull", target.pull)) if on]
-    args += [f"--{name}" for name in ("push", "load", "no-cache", "pull") if parsed.has(name)]
     args += [f"--{n}={parsed.get(n)}" for n in ("provenance", "sbom") if parsed.get(n) is not None]
     if target.dockerfile_inline is not None:
         path = Path(scratch) / f"{target.name}.Dockerfile"
