@@ -37,7 +37,7 @@ class Case:
     env: dict[str, str] = field(default_factory=dict)
 
     def row(self) -> str:
-        times = {1: "at the first attempt", 2: "at the second attempt"}.get(self.attempts, "")
+        times = ("", "at the first attempt", "at the second attempt", "at the third attempt")[self.attempts]
         arrives = f"{self.verb} succeeds {times}"
         if self.exit_code:
             arrives = f"exit {self.exit_code} after {self.attempts} attempt" + "s" * (self.attempts > 1)
@@ -93,6 +93,18 @@ CASES = [
     Case("has no such image", once(MANIFEST_GET, "status", status=404, times=FOREVER,
          body=b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'),
          verb="pull", attempts=1, exit_code=125, cause="manifest unknown"),
+    Case("answers 500 to a layer, twice", once(BLOB_GET, "status", status=500, times=2), verb="docker pull", attempts=3,
+         cause="500 Internal Server Error"),
+    Case("answers 404 to a layer, once", once(BLOB_GET, "status", status=404, body=b"not here\n"), verb="docker pull",
+         cause="a layer is not there"),
+    Case("ends the connection within a layer, always at first", once(BLOB_GET, "truncate", times=3),
+         verb="docker pull", cause="unexpected EOF"),
+    Case("answers 503 to the manifest, twice", once(MANIFEST_GET, "status", status=503, times=2), verb="docker pull",
+         attempts=3, cause="503 Service Unavailable"),
+    Case("answers 503 to the manifest, once", once(MANIFEST_PUT, "status", status=503), verb="docker push",
+         cause="503 Service Unavailable"),
+    Case("answers 500 to a layer upload, once, in plain text",
+         once(BLOB_UPLOAD, "status", status=500, body=b"500 Internal Server Error\n"), verb="docker push", cause="500"),
 ]  # fmt: skip
 
 
@@ -113,14 +125,16 @@ def test_the_right_image_arrives_or_the_cause_is_said(agent, upstream, proxy, to
     name = f"{front.address}/{repository}:1"
     setup = f"printf 'FROM busybox\\nRUN echo {name} > /x; head -c 100000 /dev/urandom >> /x\\n' > Containerfile\n"
     setup += f"image=sha256:$(podman build -q -t {name} .)\n"
-    if case.verb == "pull":
+    if case.verb.endswith("pull"):
         setup += f"podman push -q {name} >&2; podman rmi {name} >&2\n"
     login = f'echo "$PASSWORD" | podman-agent login -u {USER} --password-stdin {front.address}\n'
     setup += login if case.token_uses else ""
     image_id = agent.sh(setup + 'echo "$image"', env={"PASSWORD": PASSWORD}).stdout.strip().splitlines()[-1]
 
     front.reset(*(Fault(where, **rest) for where, rest in case.faults), token_uses=case.token_uses or FOREVER)
-    done = agent.sh(f"podman-agent {case.verb} {name}", check=False, env=case.env)
+    done = agent.sh(
+        f"{'' if case.verb.startswith('docker') else 'podman-agent '}{case.verb} {name}", check=False, env=case.env
+    )
     unused = [f for f in front.unused() if f.times < FOREVER - 1000 or f.skip]
     expired = front.token_uses < 0
     front.reset()
@@ -139,9 +153,13 @@ def test_the_right_image_arrives_or_the_cause_is_said(agent, upstream, proxy, to
     assert all(case.cause in cause for _, cause in failures), done.stderr
     if case.verb == "pull":
         assert done.stdout.strip() == image_id
+    if case.verb.endswith("pull"):
+        assert agent.sh(f"podman inspect --format {{{{.Id}}}} {name}").stdout.strip() == image_id.removeprefix(
+            "sha256:"
+        )
         return
     there = Registry(upstream.address, Access(insecure=True)).manifest(repository, "1")
-    assert done.stdout.strip() == f"{name}@{there.digest}"
+    assert done.stdout.strip() == f"{name}@{there.digest}" or case.verb == "docker push"
     assert there.config_digest == image_id
 
 

@@ -220,3 +220,75 @@ def test_what_a_build_leaves_of_its_own_will_stays(shim: Shim) -> None:
     left = int(process.stdout.readline())
     assert process.wait(60) == 1
     os.kill(left, signal.SIGKILL)
+
+
+BROKE_OFF = "Error: writing blob: uploading layer chunked: received unexpected HTTP status: 500 Internal Server Error"
+DENIED = "Error: writing blob: initiating layer upload to /v2/x in r: denied: requested access is denied"
+PODMANS_OWN = 'time="x" level=warning msg="Failed, retrying in 1s ... (3/3). Error: x"'
+
+
+def failing(times: int, said: str, tmp_path: Path) -> str:
+    """A podman that says this and fails so often, then works; it counts its calls in a file."""
+    calls = tmp_path / "attempts"
+    return (
+        f"echo >> {calls}; [ $(wc -l < {calls}) -gt {times} ] && echo done && exit; "
+        f"while read -r line; do echo \"$line\" >&2; done <<'END'\n{said}\nEND\nexit 125"
+    )
+
+
+@pytest.mark.parametrize("verb", ["pull", "push"])
+@pytest.mark.parametrize("to_file", [True, False])
+def test_what_passes_by_itself_is_tried_again_as_dockerd_does(
+    shim: Shim, tmp_path: Path, verb: str, to_file: bool
+) -> None:
+    """Once a failure, in one line of the log."""
+    process, err = run_with_retries(shim, tmp_path, verb, failing(2, BROKE_OFF, tmp_path), to_file=to_file)
+    assert (process.returncode, process.stdout) == (0, b"done\n")
+    assert [line for line in err.splitlines() if line.startswith("podman-agent:")] == [
+        f"podman-agent: {verb}: attempt {n} of 3 failed: 500 Internal Server Error; next in 0.0 s" for n in (1, 2)
+    ]
+
+
+def run_with_retries(
+    shim: Shim, tmp_path: Path, verb: str, script: str, *, to_file: bool = False
+) -> tuple[subprocess.CompletedProcess[bytes], str]:
+    env = {**shim.env, "FAKE_SH": script, "PODMAN_AGENT_RETRY_MAX_WAIT": "0", "PODMAN_AGENT_RETRY_ATTEMPTS": "3"}
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            [str(ROOT / "entrypoint/docker"), verb, "x"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=file if to_file else subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    return done, log.read_text() if to_file else done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "expected"),
+    [
+        ("push", BROKE_OFF, (3, "has a fault of its own")),
+        ("push", DENIED, (1, "the rights of this login")),
+        ("pull", f"{PODMANS_OWN}\n{BROKE_OFF}", (1, "has a fault of its own")),
+        ("build", BROKE_OFF, (1, "has a fault of its own")),
+    ],
+)
+def test_what_does_not_pass_or_was_tried_enough_is_podmans_failure(
+    shim: Shim, tmp_path: Path, verb: str, said: str, expected: tuple[int, str]
+) -> None:
+    """Podman's own retries are not multiplied, and no build is repeated."""
+    done, err = run_with_retries(shim, tmp_path, verb, failing(99, said, tmp_path))
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert len((tmp_path / "attempts").read_text().splitlines()) == expected[0]
+    assert expected[1] in err.splitlines()[-1]
+
+
+def test_a_signal_ends_the_wait_for_another_attempt(shim: Shim, tmp_path: Path) -> None:
+    """Jenkins' abort does not wait for a registry."""
+    shim.call("version")
+    env = {**shim.env, "FAKE_SH": failing(10**6, BROKE_OFF, tmp_path), "PODMAN_AGENT_RETRY_ATTEMPTS": "1000000"}
+    argv = [str(ROOT / "entrypoint/docker"), "pull", "x"]
+    process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr
+    while b"attempt 3 of" not in process.stderr.readline():
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(60) == -signal.SIGTERM

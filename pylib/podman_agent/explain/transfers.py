@@ -14,13 +14,14 @@ https://www.rfc-editor.org/rfc/rfc8470#section-5.2 and https://www.rfc-editor.or
 
 # What containers/image puts before every error of a transfer, and no program in a build step does.
 _AT = (
-    r"\b(?:pinging container registry|copying (?:blob|config|system image)|(?:reading|writing) (?:blob|config|manifest)"
+    r"\b(?:pinging container registry|parsing image configuration|"
+    r"copying (?:blob|config|system image)|(?:reading|writing) (?:blob|config|manifest)"
     r"|initiating layer upload|uploading (?:layer|manifest)|initializing (?:source|destination)"
     r"|(?:trying to )?reus(?:e|ing) blob|checking (?:whether a blob|push permissions)|logging into|fetching blob)\b.*: "
 )
 _SPEC = "https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes"
 _TRANSPORT = "https://github.com/containers/image/blob/v5.34.3/docker/docker_client.go"
-_AGAIN = "nothing: it is tried again by itself; where that is over, look at the registry and what is before it"
+_AGAIN = "pulls and pushes are tried again by themselves; beyond that, look at the registry and what is before it"
 _LATER = "|".join(str(status) for status in sorted(TRANSIENT_STATUS - {429}))
 
 UNAUTHORIZED = Explanation(
@@ -115,7 +116,7 @@ RULES = (
         "Error: reading manifest 1 in docker.io/library/x: toomanyrequests: You have reached your pull rate limit.",
         r"\btoomanyrequests: |" + _AT + r".*(?:too many requests|\b429 \(?Too Many)",
         "the registry answers so often only, for all pods behind one address together",
-        "log in; or a mirror, PODMAN_AGENT_MIRRORS=docker.io=mirror.example.com; it is tried again by itself",
+        "log in; or a mirror, PODMAN_AGENT_MIRRORS=docker.io=mirror.example.com",
         "https://docs.docker.com/docker-hub/usage/pulls/",
         again=True,
         verdict=r"toomanyrequests|too many requests|\b429\b",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Iterable
     from typing import NoReturn
+
+    from podman_agent.registry.retry import Tries
 else:
     import _signal as signal
 
@@ -26,6 +28,8 @@ _TYPE, _FILE, _FIFO, _SOCKET = 0o170000, 0o100000, 0o010000, 0o140000  # inode(7
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _BUILDS = ("build", "buildx", "bud", "image")
 _RUNS = ("container", "run", "start")
+_TRANSFERS = ("pull", "push")
+PODMANS_RETRY = 'level=warning msg="Failed, retrying in '
 _PODMANS_OWN = (125, 126, 127)  # https://docs.podman.io/en/latest/markdown/podman-run.1.html#exit-status
 _PAUSE = ("catatonit", "podman pause")  # pkg/rootless/rootless_linux.c
 _KEPT = 64 << 10  # bytes: podman's own words are its last
@@ -42,33 +46,31 @@ def split(verb: str) -> None:
     nothing that can be read back, and where a child's exit code could not be had (SIGCHLD is ignored).
     """
     try:
-        err = posix.fstat(2)
-        kind = err.st_mode & _TYPE
+        kind = posix.fstat(2).st_mode & _TYPE
         if any(posix.isatty(number) for number in (0, 1, 2)) or kind not in (_FILE, _FIFO, _SOCKET):
             return
         if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
             return
-        pipe = None if kind == _FILE else posix.pipe()
     except OSError:
         return
-    caught = [number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.getsignal(number) for number in _FORWARDED}
+    caught = [number for number, handler in handlers.items() if handler != signal.SIG_IGN]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
-    child = posix.fork()
-    if child:
-        if pipe:
-            posix.close(pipe[1])
-        if verb in _BUILDS:
-            _adopt_orphans()
-        code, interrupted, said = _wait(child, pipe, caught, mask)
+    tries: list[Tries] = []
+    while True:
         try:
-            if code and (interrupted or code < 0):
-                _end_orphans()
-            elif code:
-                by_program = verb in _RUNS and code not in _PODMANS_OWN
-                _name_the_cure(said if pipe else _read_back(err.st_size), code, by_program)
-        except Exception:  # noqa: BLE001, S110 - whatever we fail at here, podman's exit code is the answer
-            pass
-        _leave(code)
+            size = posix.fstat(2).st_size
+            pipe = None if kind == _FILE else posix.pipe()
+            child = posix.fork()
+        except OSError:
+            pipe = None
+            break
+        if not child:
+            break
+        _watch(verb, child, pipe, size, caught=caught, mask=mask, tries=tries)
+        signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+    for number in caught if tries else ():
+        signal.signal(number, handlers[number])
     if pipe:
         if _is_same_file(1, 2):
             posix.dup2(pipe[1], 1)
@@ -76,6 +78,60 @@ def split(verb: str) -> None:
         posix.close(pipe[0])
         posix.close(pipe[1])
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _watch(
+    verb: str,
+    child: int,
+    pipe: tuple[int, int] | None,
+    size: int,
+    *,
+    caught: "list[signal.Signals]",
+    mask: "Iterable[int]",
+    tries: "list[Tries]",
+) -> None:
+    """Wait for podman and leave with its exit code; returns where it is to be tried again."""
+    if pipe:
+        posix.close(pipe[1])
+    if verb in _BUILDS:
+        _adopt_orphans()
+    code, interrupted, said = _wait(child, pipe, caught, mask)
+    try:
+        if code and (interrupted or code < 0):
+            _end_orphans()
+        elif code:
+            said = said if pipe else _read_back(size)
+            if verb in _TRANSFERS and _is_worth_another(tries, verb, said, code, caught):
+                return
+            _name_the_cure(said, code, verb in _RUNS and code not in _PODMANS_OWN)
+    except Exception:  # noqa: BLE001, S110 - whatever we fail at here, podman's exit code is the answer
+        pass
+    _leave(code)
+
+
+def _is_worth_another(tries: "list[Tries]", verb: str, said: bytes, code: int, caught: "list[signal.Signals]") -> bool:
+    """Whether a pull or push failed on what passes by itself; waits before the next one, as dockerd does.
+
+    Podman tries some causes again by itself: those are not multiplied. A signal meanwhile ends us as it would podman.
+    """
+    from podman_agent.explain.verdict import classify, last_words
+    from podman_agent.registry.retry import Policy, Tries
+
+    text = said.decode(errors="replace")
+    verdict = classify(last_words(text, code))
+    if not verdict.transient or PODMANS_RETRY in text:
+        return False
+    if not tries:
+        tries.append(Tries(verb, Policy.from_env()))
+    seconds = tries[0].pause()
+    if seconds is None:
+        return False
+    signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+    _write(f"podman-agent: {tries[0].line(verdict.cause, seconds)}\n".encode())
+    if ended := signal.sigtimedwait(caught, seconds):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
+        _leave(-ended.si_signo)
+    return True
 
 
 def _is_same_file(one: int, other: int) -> bool:

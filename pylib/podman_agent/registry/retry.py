@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
-
-import tenacity
 
 from podman_agent.errors import ConfigError, TransientError
 
@@ -122,6 +121,45 @@ def testing() -> Iterator[list[float]]:
         _clock = saved
 
 
+class Tries:
+    """Counts the attempts of one thing, and says how long to wait for the next.
+
+    Args:
+        what: What is done, for the log and the error: ``push example.com/x:1``.
+        policy: How often and how long.
+    """
+
+    def __init__(self, what: str, policy: Policy) -> None:
+        self.what, self.policy, self.count = what, policy, 1
+        self._start = clock().now()
+
+    def pause(self, asked: float | None = None) -> float | None:
+        """Give the seconds to wait before another attempt, which is counted; None when it is enough.
+
+        Args:
+            asked: Seconds the server wants us to wait.
+        """
+        policy = self.policy
+        jitter = random.uniform(0, min(policy.max_wait, policy.first_wait * 2 ** (self.count - 1)))  # noqa: S311
+        # A server's word counts over our jitter but never past the bound the caller set.
+        seconds = min(policy.max_wait, max(asked or 0.0, jitter))
+        if self.count >= policy.attempts or clock().now() - self._start + seconds > policy.deadline:
+            return None
+        self.count += 1
+        return seconds
+
+    def line(self, cause: object, seconds: float) -> str:
+        """Say that the attempt before failed, and when the next is."""
+        return (
+            f"{self.what}: attempt {self.count - 1} of {self.policy.attempts} failed: {cause}; next in {seconds:.1f} s"
+        )
+
+    def over(self, why: str) -> TransientError:
+        """Give the error of having tried often enough."""
+        tries = f"{self.count} attempt" + ("s" if self.count > 1 else "")
+        return TransientError(f"{self.what} failed after {tries} in {clock().now() - self._start:.0f} s", why)
+
+
 def call(
     attempt: Callable[[], T],
     what: str,
@@ -142,44 +180,13 @@ def call(
     Raises:
         TransientError: When attempts or time are used up; the cause of the last attempt is in it.
     """
-    policy = policy or Policy.from_env()
-    ticking = clock()
-    start = ticking.now()
-    report = on_retry or log.warning
-
-    def enough(state: tenacity.RetryCallState) -> bool:
-        late = ticking.now() - start + state.upcoming_sleep > policy.deadline
-        return late or state.attempt_number >= policy.attempts
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        asked = getattr(_failure(state), "retry_after", None)
-        jitter = tenacity.wait_random_exponential(policy.first_wait, policy.max_wait)(state)
-        # A server's word counts over our jitter but never past the bound the caller set.
-        return min(policy.max_wait, max(asked or 0.0, jitter))
-
-    def tell(state: tenacity.RetryCallState) -> None:
-        report(
-            f"{what}: attempt {state.attempt_number} of {policy.attempts} failed: "
-            f"{_failure(state)}; next in {state.upcoming_sleep:.1f} s"
-        )
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(RetryableError),
-        stop=enough,
-        wait=wait,
-        sleep=ticking.sleep,
-        before_sleep=tell,
-        reraise=True,
-    )
-    try:
-        result = retrying(attempt)
-    except RetryableError as error:
-        count = int(retrying.statistics["attempt_number"])
-        tries = f"{count} attempt" + ("s" if count > 1 else "")
-        failed = f"{what} failed after {tries} in {ticking.now() - start:.0f} s"
-        raise TransientError(failed, error.why) from error
-    return result, int(retrying.statistics["attempt_number"])
-
-
-def _failure(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+    tries = Tries(what, policy or Policy.from_env())
+    while True:
+        try:
+            return attempt(), tries.count
+        except RetryableError as error:
+            seconds = tries.pause(error.retry_after)
+            if seconds is None:
+                raise tries.over(error.why) from error
+            (on_retry or log.warning)(tries.line(error, seconds))
+            clock().sleep(seconds)
