@@ -12,6 +12,7 @@ from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
 from podman_agent.prepare import state
 from podman_agent.store import clock, gc, layout, locks, record, sealed, units, usage
+from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content
 from podman_agent.store.space import space
 from podman_agent.store.verify import verify
@@ -131,7 +132,8 @@ def _verify(args: argparse.Namespace) -> int:
         for key in [layout.check_key(args.key)] if args.key else layout.keys(args.volume):
             generations = layout.sealed_generations(args.volume / layout.HOME / key)
             roots |= {f"{key}/sealed/{number}": path for number, path in generations}
-    reports = {name: verify(root) for name, root in roots.items()}
+    volume = Root(args.volume)
+    reports = {name: verify(root, volume) for name, root in roots.items()}
     if args.json:
         print(json.dumps({name: report.as_json() for name, report in reports.items()}, indent=1))
     else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORDS = 16 << 20  # bytes: podman's records of ten thousand layers have six million
+_LONGEST = 4096  # bytes of a path, PATH_MAX: no engine reaches what is deeper
 _DEPTH = 64  # directories held open at once while a tree is deleted; deeper ones are moved up first
 # what a name means that is no plain file or directory: nothing of ours or of podman's
 STRANGE = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EXDEV, errno.EFBIG, errno.EINVAL, errno.ENAMETOOLONG)
@@ -229,7 +230,7 @@ class Root:
                 continue
             try:
                 for name, directory in _entries(fd):
-                    if directory:
+                    if directory and len(here) < _LONGEST:
                         below.append(f"{here}/{name}")
                     with contextlib.suppress(OSError):
                         yield os.stat(name, dir_fd=fd, follow_symlinks=False)
@@ -266,7 +267,8 @@ def _remove(parent: int, name: str) -> str:
             if not entries:
                 stack.pop()
                 os.close(fd)
-                why = _rmdir(stack[-1][0] if stack else parent, own_name) or why
+                left = _rmdir(stack[-1][0] if stack else parent, own_name)
+                why = why or left  # what is deepest is the cause
                 continue
             entry = entries.pop()
             if entry.directory and len(stack) >= _DEPTH:
@@ -279,7 +281,7 @@ def _remove(parent: int, name: str) -> str:
             if isinstance(below, int):
                 stack.append((below, entry.name, _entries(below)))
             else:
-                why = below or why
+                why = why or below
     finally:
         for fd, _, _ in stack:
             os.close(fd)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from podman_agent.store.beneath import Root
+
 _CHUNK = 1 << 20
+_LONGEST_LINE = 64 << 20  # bytes of an entry: headers of one file
 # A page is on disk after vm.dirty_expire_centisecs + vm.dirty_writeback_centisecs, 35 s by default.
 _UNFLUSHED = 60
 _WHITEOUT = ".wh."
@@ -62,18 +65,23 @@ class Report:
         return asdict(self)
 
 
-def verify(root: Path) -> Report:
+def verify(root: Path, within: Root | None = None) -> Report:
     """Check all of a graphroot; reads only, and takes no lock.
+
+    Args:
+        root: The graphroot.
+        within: The volume that it lies below; None for the graphroot itself.
+
 
     A store in use changes meanwhile: what is gone when it is looked at again is not damage.
     """
-    return ids.inside(lambda: _verify(root))
+    return ids.inside(lambda: _verify(root, within))
 
 
-def _verify(root: Path) -> Report:
+def _verify(root: Path, within: Root | None) -> Report:
     report = Report()
     try:
-        contents = Content.all(root)
+        contents = Content.all(root, within)
     except DataError as error:
         report.damage.append(Damage("store", str(root), error.what))
         return report
@@ -91,7 +99,7 @@ def _verify(root: Path) -> Report:
         for image in content.images.values():
             report.images += 1
             why = check_image(content, image)
-            if why and image["id"] in Content.read(content.root, content.driver).images:
+            if why and image["id"] in Content.read(content.root, content.driver, content.within).images:
                 report.damage.append(Damage("image", image["id"], why, (label(image),)))
     return report
 
@@ -104,7 +112,7 @@ def _verify_layer(content: Content, layer: str, users: tuple[str, ...], report: 
     except UnprovenError as error:
         report.unproven.append(Damage("layer", layer, str(error), users))
         return
-    record = Content.read(content.root, content.driver).layers.get(layer) if why else None
+    record = Content.read(content.root, content.driver, content.within).layers.get(layer) if why else None
     if record and not (record.get("flags") or {}).get("incomplete"):
         report.damage.append(Damage("layer", layer, why, users))
 
@@ -117,7 +125,7 @@ class _Rebuilt:
     """The layer's tar stream, rebuilt and hashed while it is read."""
 
     def __init__(self, content: Content, layer: str) -> None:
-        self.diff = content.diff(layer)
+        self.diff, self.root = content.diff(layer), content.within
         self.hash = hashlib.sha256()
         self.size = 0
         self.fault = ""
@@ -138,8 +146,8 @@ class _Rebuilt:
 
     def _rebuild(self, split: Path) -> Iterator[bytes]:
         # 1 is a file, 2 a segment: https://github.com/vbatts/tar-split tar/storage/entry.go
-        with gzip.open(split) as lines:
-            for line in lines:
+        with open(self.root.regular(split), "rb") as packed, gzip.open(packed) as lines:  # noqa: PTH123 - a descriptor
+            while line := lines.readline(_LONGEST_LINE):
                 entry = json.loads(line)
                 if entry["type"] == 2:
                     yield base64.b64decode(entry["payload"])
@@ -151,10 +159,7 @@ class _Rebuilt:
     def _file(self, name: bytes, size: int) -> Iterator[bytes]:
         left = size
         try:
-            fd = os.open(
-                os.path.join(os.fsencode(self.diff), name.lstrip(b"/")),  # noqa: PTH118 - bytes
-                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            )
+            fd = self.root.regular(f"{self.diff}/{os.fsdecode(name.lstrip(b'/'))}")
         except OSError as error:
             self.fault = f"{os.fsdecode(name)}: {error.strerror}"
         else:
@@ -181,12 +186,12 @@ def check_layer(content: Content, layer: str) -> str:
     """
     record = content.layers[layer]
     expected = record.get("diff-digest", "")
-    if not content.diff(layer).is_dir():
+    if not content.within.is_dir(content.diff(layer)):
         return "its files are gone"
     if not expected.startswith("sha256:"):
         why = "no digest on record"
         raise UnprovenError(why)
-    if not content.tar_split(layer).exists():
+    if not content.within.mode(content.tar_split(layer)):
         why = "no tar-split on record"
         raise UnprovenError(why)
     stream = _Rebuilt(content, layer)
@@ -216,7 +221,7 @@ def check_layer(content: Content, layer: str) -> str:
     if f"sha256:{stream.hash.hexdigest()}" != expected:
         return f"its digest is not {expected[:19]}"
     try:
-        return _extra(content.diff(layer), seen) if content.driver == "overlay" else ""
+        return _extra(content, layer, seen) if content.driver == "overlay" else ""
     except OSError as error:
         return f"{error.filename} cannot be read: {error.strerror}"
 
@@ -227,15 +232,19 @@ def _check_stack(content: Content, layer: str) -> str:
     if content.driver != "overlay" or content.layers[chain[-1]].get("parent"):
         return ""  # the rest lies in a read-only store
     try:
-        names = [(content.layer_home / i / "link").read_text(encoding="ascii").strip() for i in chain]
+        names = [_word(content, content.layer_home / i / "link") for i in chain]
         if not names[0]:
             return "link: empty"
         if len(chain) == 1:
             return ""
-        lower = (content.layer_home / layer / "lower").read_text(encoding="ascii").strip()
+        lower = _word(content, content.layer_home / layer / "lower")
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
     return "" if lower.split(":") == [f"l/{n}" for n in names[1:]] else "lower: does not name the layers below"
+
+
+def _word(content: Content, path: Path) -> str:
+    return content.within.read(path, _CHUNK).decode("ascii", "replace").strip()
 
 
 def _check_member(content: Content, layer: str, name: str, member: tarfile.TarInfo) -> str:
@@ -246,12 +255,12 @@ def _check_member(content: Content, layer: str, name: str, member: tarfile.TarIn
     if path.name.startswith(_WHITEOUT):
         return _check_whiteout(content, path)
     try:
-        found = path.lstat()
+        found = content.within.lstat(path)
     except OSError as error:
         # An unprivileged pod cannot make devices: they are left out when a layer is unpacked.
         return "" if member.isdev() else f"{name}: {error.strerror}"
     if member.issym():
-        same = stat.S_ISLNK(found.st_mode) and str(path.readlink()) == member.linkname
+        same = stat.S_ISLNK(found.st_mode) and content.within.readlink(path) == member.linkname
     elif member.isdir():
         same = stat.S_ISDIR(found.st_mode)
     elif member.islnk():
@@ -268,7 +277,7 @@ def _check_member(content: Content, layer: str, name: str, member: tarfile.TarIn
 def _linked(content: Content, target: Path, found: os.stat_result) -> bool:
     """Whether a hard link is one; vfs copies each layer, and a target that is missing is a finding of its own."""
     try:
-        return content.driver != "overlay" or os.path.samestat(target.lstat(), found)
+        return content.driver != "overlay" or os.path.samestat(content.within.lstat(target), found)
     except OSError:
         return True
 
@@ -282,28 +291,31 @@ def _mode_elsewhere(path: Path) -> bool:
 def _check_whiteout(content: Content, path: Path) -> str:
     hidden = path.with_name(path.name.removeprefix(_WHITEOUT))
     try:
-        mode = hidden.lstat().st_mode
+        mode = content.within.lstat(hidden).st_mode
     except FileNotFoundError:
         mode = 0
     if content.driver != "overlay":
         return f"{hidden.name}: deleted in the layer but there" if mode else ""
     # fuse-overlayfs without privileges keeps the .wh. file itself.
-    gone = stat.S_ISCHR(mode) or path.exists()
+    gone = stat.S_ISCHR(mode) or content.within.mode(path) != 0
     return "" if gone else f"{hidden.name}: its whiteout is gone"
 
 
-def _extra(diff: Path, seen: set[str]) -> str:
+def _extra(content: Content, layer: str, seen: set[str]) -> str:
     """A file on disk that the layer does not have."""
-    top = os.fspath(diff)
+    diff, root = content.diff(layer), content.within
     parents = {str(p) for s in seen for p in PurePosixPath(s).parents}
-    for directory, folders, files in os.walk(top):
-        for name in (*folders, *files):
-            path = f"{directory}/{name}"
-            inside = path[len(top) + 1 :]
+    below = [""]
+    while below:
+        here = below.pop()
+        for name, is_dir in root.entries(f"{diff}/{here}".rstrip("/")):
+            inside = f"{here}/{name}" if here else name
+            if is_dir:
+                below.append(inside)
             if inside in seen or inside in parents:
                 continue
             whiteout = str(PurePosixPath(inside).with_name(_WHITEOUT + name))
-            if not (stat.S_ISCHR(os.lstat(path).st_mode) and whiteout in seen):
+            if not (stat.S_ISCHR(root.mode(f"{diff}/{inside}")) and whiteout in seen):
                 return f"{inside}: not in the layer"
     return ""
 
@@ -314,7 +326,7 @@ def check_image(content: Content, image: Record) -> str:
     blobs: dict[str, bytes] = {}
     for name, digest in (image.get("big-data-digests") or {}).items():
         try:
-            blobs[name] = (home / big_data_name(name)).read_bytes()
+            blobs[name] = content.within.read(home / big_data_name(name))
         except OSError as error:
             return f"{name}: {error.strerror}"
         if f"sha256:{hashlib.sha256(blobs[name]).hexdigest()}" != digest:
@@ -346,12 +358,12 @@ def torn_by_crash(content: Content) -> set[str]:
 
 def _torn(content: Content) -> set[str]:
     try:
-        last = (content.kind("layers") / "layers.json").stat().st_mtime
+        last = content.within.lstat(content.kind("layers") / "layers.json").st_mtime
     except FileNotFoundError:
         return set()
     torn = set()
     for layer, record in content.layers.items():
-        if stamp(record) > last - _UNFLUSHED and content.diff(layer).is_dir():
+        if stamp(record) > last - _UNFLUSHED and content.within.is_dir(content.diff(layer)):
             try:
                 if check_layer(content, layer):
                     torn.add(layer)
