@@ -8,6 +8,7 @@ import posix
 
 TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 MAGIC = "podman-agent 5"
@@ -40,7 +41,7 @@ class Hot:
 
     def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
         self,
-        programs: "dict[str, str]",
+        programs: "Mapping[Any, str]",
         flags: "tuple[str, ...]" = (),
         environment: "dict[str, str] | None" = None,
         alive: str = "",

@@ -9,7 +9,7 @@ from pathlib import Path
 import demo
 import pytest
 from podman_agent import errors
-from podman_agent.plan.overrides import ANY, OVERRIDES
+from podman_agent.pod.variables import TABLE
 
 from bench import report
 
@@ -27,14 +27,13 @@ def test_every_make_target_it_names_is_there() -> None:
 def test_every_variable_it_names_exists_and_every_variable_is_named() -> None:
     """A variable nobody can read about is none."""
     named = {name.rstrip("_") for name in re.findall(r"PODMAN_AGENT_([A-Z_]+)", README)}
-    assert named == set(OVERRIDES)
+    assert named == {variable.name for variable in TABLE}
 
 
 def test_the_values_it_gives_are_the_ones_that_are_accepted() -> None:
     """`PODMAN_AGENT_X` = a, b."""
     for name, values in re.findall(r"`PODMAN_AGENT_([A-Z_]+)` = ([a-z0-9, -]+?) \|", README):
-        assert OVERRIDES[name] != ANY
-        assert tuple(values.split(", ")) == OVERRIDES[name]
+        assert tuple(values.split(", ")) == next(variable.values for variable in TABLE if variable.name == name)
 
 
 def test_its_exit_codes_are_those_of_the_errors() -> None:

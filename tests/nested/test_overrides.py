@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from podman_agent.plan.overrides import OVERRIDES, PREFIX
+from podman_agent.pod.variables import PREFIX, TABLE
 from pods import surroundings
 from pods.shapes import SHAPES
 
@@ -106,7 +106,7 @@ def test_every_value_that_a_pod_can_have_is_forced_here() -> None:
 
     The levels of compression are seen in a registry: test_compression.py.
     """
-    fixed = {f"{name}={value}" for name, values in OVERRIDES.items() if len(values) > 1 for value in values}
+    fixed = {f"{variable.name}={value}" for variable in TABLE for value in variable.values}
     here = {pair for _, forced in FORCED for pair in forced.split()}
     assert {pair for pair in fixed if not pair.startswith(("CACHE_", "COMPRESSION_"))} - NEVER == here
 

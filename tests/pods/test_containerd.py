@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.plan.decide import CHROOT_CAPABILITIES
+from podman_agent.plan.users import CHROOT_CAPABILITIES
 from pods.containerd import Containerd
 from pods.shapes import DEFAULT, SECCOMP, SHAPES
 from pods.test_shapes import DOCKERFILE

@@ -30,7 +30,7 @@ def test_what_overlay_leaves_with_mode_0_is_deleted_without_privilege(tmp_path: 
         trees.append(work.parent)
     plainly, inside = trees
     assert as_nobody("rm", "-rf", plainly).returncode != 0
-    done = as_nobody("/usr/bin/python3", "-IS", program, inside)
+    done = as_nobody("/usr/bin/python3", "-IS", "-c", ids.deleting(program), inside)
     assert done.returncode == 0, done.stderr
     assert not inside.exists()
     assert plainly.exists()
@@ -43,8 +43,8 @@ def test_whoever_has_the_owners_rights_stays_where_it_is() -> None:
 
 PROGRAM = """
 import os, sys
-sys.path.insert(0, os.path.dirname(sys.argv[1]))
-import ids
+sys.path.insert(0, sys.argv[1])
+from podman_agent.pod import ids
 here = open("/proc/self/uid_map").read()
 print("moved", ids.inside(lambda: open("/proc/self/uid_map").read()) != here, "foreign", ids.foreign())
 try:
@@ -56,12 +56,15 @@ except FileNotFoundError as error:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """A copy of the module that everybody may read."""
+    """A copy of the package that everybody may read."""
     for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(0o755)
-    path = tmp_path / "ids.py"
-    path.write_bytes(Path(ids.__file__).read_bytes())
-    return path
+    package = Path(ids.__file__).parents[1]
+    for name in ("__init__.py", "pod/__init__.py", "pod/capabilities.py", "pod/ids.py"):
+        copy = tmp_path / package.name / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((package / name).read_bytes())
+    return tmp_path
 
 
 def test_what_happened_inside_comes_back_out(program: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from podman_agent.errors import PodRefusalError
 from podman_agent.plan.decide import decide
-from podman_agent.plan.overrides import OVERRIDES, PREFIX
+from podman_agent.pod.variables import CACHE_LOCKS, PREFIX, TABLE
 from unit.test_plan import facts
 
 # pod, variable, value, a word of the cure; each seen to fail there with the real podman before it was refused
@@ -121,5 +121,5 @@ def test_where_no_runtime_starts_anything_its_containers_cannot_be_forced() -> N
 
 def test_every_choice_has_a_row() -> None:
     """A variable with fixed values is one that the pod may not allow, or one that is shown to be taken."""
-    choices = {name for name, values in OVERRIDES.items() if len(values) > 1} - {"CACHE_LOCKS"}
+    choices = {variable.name for variable in TABLE if variable.values} - {CACHE_LOCKS.name}
     assert choices <= {row[1] for row in [*REFUSED, *TAKEN]}

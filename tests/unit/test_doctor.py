@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.plan.advice import BROKEN, DEGRADED, FINE, advise, found, verdict
-from podman_agent.plan.decide import Plan, decide
+from podman_agent.plan.decide import decide
+from podman_agent.plan.plan import Plan
 from podman_agent.planfile import Hot
 from podman_agent.prepare import trial_build as deep
 from podman_agent.prepare.trial_build import Trial, is_static

@@ -6,8 +6,9 @@ from the same shape on this side.
 
 from __future__ import annotations
 
-import ast
 import json
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from podman_agent.errors import (
     VolumeError,
 )
 from podman_agent.plan import decide as plan_module
-from podman_agent.plan import overrides, render
+from podman_agent.plan import render, storage
 from podman_agent.plan.decide import decide
 from podman_agent.pod.facts import Facts
+from podman_agent.pod.variables import TABLE
 from pods.shapes import SHAPES
 
 RECORDED = Path(__file__).parents[1] / "fixtures/facts"
@@ -197,7 +199,7 @@ def test_an_unknown_variable_is_refused() -> None:
         decide(facts(), {"PODMAN_AGENT_STORAGEDRIVER": "vfs"})
 
 
-@pytest.mark.parametrize("name", [n for n, allowed in overrides.OVERRIDES.items() if allowed != overrides.ANY])
+@pytest.mark.parametrize("name", [variable.name for variable in TABLE if variable.values])
 def test_an_unknown_value_is_refused_and_the_known_ones_named(name: str) -> None:
     """For every variable with a list of values."""
     with pytest.raises(ConfigError, match=f"PODMAN_AGENT_{name}=nonsense.*one of: "):
@@ -256,10 +258,17 @@ def test_unreadable_facts_are_a_data_error(text: str) -> None:
 
 
 def test_decide_is_pure() -> None:
-    """It imports nothing that could read or write anything."""
-    tree = ast.parse(Path(plan_module.__file__).read_text())
-    imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
-    assert imported <= {"json"}
+    """The whole room imports nothing that could read or write anything: errors, values and variables of the pod."""
+    room = Path(plan_module.__file__).parent
+    modules = " ".join(f"podman_agent.plan.{path.stem}" for path in room.glob("[a-z]*.py"))
+    script = (
+        f"import sys; before = set(sys.modules); import {modules.replace(' ', ', ')}; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    imported = {name for name in done.stdout.split() if name.startswith("podman_agent.")} - set(modules)
+    allowed = {"podman_agent.errors", "podman_agent.plan", "podman_agent.pod"}
+    assert imported - allowed == {f"podman_agent.pod.{name}" for name in ("sizes", "values", "variables")}
+    assert "subprocess" not in done.stdout.split()
 
 
 def test_a_small_dev_shm_moves_the_locks_to_files() -> None:
@@ -377,7 +386,7 @@ def test_runc_is_not_taken_where_there_is_no_cgroup_for_it() -> None:
         assert (plan.runtime, plan.cgroups, plan.isolation, plan.can_run) == ("crun", "disabled", "chroot", False)
 
 
-@pytest.mark.parametrize("file_system", plan_module.NETWORK_FILE_SYSTEMS)
+@pytest.mark.parametrize("file_system", storage.NETWORK_FILE_SYSTEMS)
 def test_a_network_file_system_is_refused_by_its_name_in_a_user_namespace(file_system: str) -> None:
     """By podman, where the kernel would have mounted overlay on it: OCFS2, GPFS and Lustre can be such."""
     plan = decide(replace(facts("default-volume"), graphroot_fs=file_system), {})

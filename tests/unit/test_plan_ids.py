@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 from podman_agent.errors import PodRefusalError
-from podman_agent.plan import decide as plan_module
-from podman_agent.plan import render
+from podman_agent.plan import render, users
 from podman_agent.plan.decide import decide
 from unit.test_plan import facts
 
@@ -30,11 +29,11 @@ def test_a_pod_without_namespaces_gets_the_runtime_that_only_chroots() -> None:
         decide(facts("runtime-default"), {"PODMAN_AGENT_RUNTIME": "crun"})
 
 
-@pytest.mark.parametrize("lost", plan_module.CHROOT_CAPABILITIES)
+@pytest.mark.parametrize("lost", users.CHROOT_CAPABILITIES)
 def test_a_build_without_a_namespace_needs_capabilities_and_the_refusal_names_those_that_lack(lost: str) -> None:
     """Each was seen to be missed: by a layer's owners, a step's user, or when an aborted step is ended."""
     pod = facts("runtime-default")
-    least = replace(pod, capabilities=plan_module.CHROOT_CAPABILITIES)
+    least = replace(pod, capabilities=users.CHROOT_CAPABILITIES)
     assert decide(least, {}).id_mode == "none"
     with pytest.raises(PodRefusalError, match=rf"neither build nor run.*seccompProfile.*capabilities.add: \[{lost}\]"):
         decide(replace(pod, capabilities=tuple(set(least.capabilities) - {lost})), {})

@@ -17,6 +17,7 @@ import requests
 from podman_agent.errors import MismatchError, UnavailableError, VolumeError
 from podman_agent.explain.transfers import TRANSIENT_STATUS
 from podman_agent.files import replace
+from podman_agent.pod import variables
 from podman_agent.registry import retry
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 # A controller that restarts answers 503 until its plugins are loaded.
 PATIENCE = retry.Policy(attempts=60, max_wait=15)
-OTHER_HOSTS = "PODMAN_AGENT_JAR_HOSTS"
 
 
 def fetch(url: str, directory: Path, *, verify: str | bool = True, log: Callable[[str], None] | None = None) -> Path:
     """Return the controller's agent.jar, from the cache if the controller says that it is still the same.
 
     The jar is run with the pod's rights: an https URL never leads to http, and to another host only where
-    `OTHER_HOSTS` names it, as ``host[:port],...``.
+    PODMAN_AGENT_JAR_HOSTS names it, as ``host[:port],...``.
 
     Args:
         url: Root URL of the controller.
@@ -76,7 +76,7 @@ class _Session(requests.Session):
     def __init__(self, source: str) -> None:
         super().__init__()
         self._source = source
-        self._hosts = {_host(source), *os.environ.get(OTHER_HOSTS, "").split(",")}
+        self._hosts = {_host(source), *(variables.JAR_HOSTS.read(os.environ) or ())}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)
@@ -87,7 +87,9 @@ class _Session(requests.Session):
             if scheme != "https":
                 raise MismatchError(what, f"{why}, where anybody may answer", "serve it over https all the way")
             if host not in self._hosts:
-                raise MismatchError(what, f"{why}, another host", f"if that is meant, {OTHER_HOSTS}={host}")
+                raise MismatchError(
+                    what, f"{why}, another host", f"if that is meant, {variables.JAR_HOSTS.full_name}={host}"
+                )
         return target
 
 

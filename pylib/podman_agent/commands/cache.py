@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
+from podman_agent.pod import sizes
 from podman_agent.prepare import state
-from podman_agent.store import clock, gc, layout, locks, record, sealed, units, usage
+from podman_agent.store import clock, gc, layout, locks, record, sealed, usage
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content
 from podman_agent.store.space import space
@@ -106,14 +107,14 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     cells = [
         [
-            *(r.store, r.state, r.owner or "-", units.age_text(r.used) if r.used >= 0 else "never"),
-            *(r.driver or "-", str(r.images), str(r.layers), units.size_text(r.bytes)),
+            *(r.store, r.state, r.owner or "-", sizes.age_text(r.used) if r.used >= 0 else "never"),
+            *(r.driver or "-", str(r.images), str(r.layers), sizes.size_text(r.bytes)),
         ]
         for r in rows
     ]
     print(table(["STORE", "STATE", "LAST OWNER", "LAST CLAIM", "DRIVER", "IMAGES", "LAYERS", "SIZE"], cells))
     room = space(args.volume)
-    print(f"{args.volume}: {room.text}; gc could free about {units.size_text(usage.could_free(args.volume))}")
+    print(f"{args.volume}: {room.text}; gc could free about {sizes.size_text(usage.could_free(args.volume))}")
     return 0
 
 
@@ -138,7 +139,7 @@ def _verify(args: argparse.Namespace) -> int:
         print(json.dumps({name: report.as_json() for name, report in reports.items()}, indent=1))
     else:
         for name, report in reports.items():
-            size = units.size_text(report.size)
+            size = sizes.size_text(report.size)
             print(f"{name}: {report.images} images, {report.layers} layers, {size} proved")
             for word, findings in (("DAMAGED", report.damage), ("unproven", report.unproven)):
                 for d in findings:
@@ -166,7 +167,7 @@ def _remove(args: argparse.Namespace) -> int:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
     else:
         for outcome in outcomes:
-            print(f"{outcome.store}: {outcome.skipped or f'{units.size_text(outcome.freed)} freed'}")
+            print(f"{outcome.store}: {outcome.skipped or f'{sizes.size_text(outcome.freed)} freed'}")
     held = [o.store for o in outcomes if o.skipped]
     if held and args.stores:
         what = f"not removed: {', '.join(held)}"

@@ -12,10 +12,9 @@ from podman_agent.errors import PodmanAgentError
 from podman_agent.explain.cure import explain
 from podman_agent.explain.redact import Redactor
 from podman_agent.plan.advice import BROKEN, VERDICTS, advise, found, verdict
-from podman_agent.plan.decide import Plan
+from podman_agent.plan.plan import Plan
 from podman_agent.pod.facts import Facts
-from podman_agent.prepare import state
-from podman_agent.prepare import trial_build as deep
+from podman_agent.prepare import state, trial_build
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
-    trials = deep.trials(plan, hot) if args.deep else []
+    trials = trial_build.trials(plan, hot) if args.deep else []
     advice = advise(facts, plan)
     code = verdict(advice, trials)
     if args.json:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from podman_agent import planfile
 from podman_agent.errors import UsageError, VolumeError
+from podman_agent.pod import sizes, variables
 from podman_agent.prepare import state
-from podman_agent.store import claims, gc, gc_held, layout, units
-from podman_agent.store.settings import number_from
+from podman_agent.store import claims, gc, gc_held, layout
+from podman_agent.store.settings import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +68,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: The text is no size.
     """
-    size = units.size_from(text)
+    size = sizes.size_from(text)
     if size is None:
         what = f"{text!r} is not a size"
         raise UsageError(what, fix="write 40G, 500Mi or a number of bytes")
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     policy = gc.Policy(
         budget=parse_size(args.budget) if args.budget else None,
         age=parse_age(args.age),
-        limit=number_from(os.environ, "PODMAN_AGENT_CACHE_STORES"),
+        limit=variables.CACHE_STORES.read(os.environ) or LIMIT,
     )
     check_readable(args.volume)
     try:
@@ -117,9 +118,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([o.as_json() for o in outcomes], indent=1))
     for outcome in () if args.json else outcomes:
         did = ", ".join(outcome.done) or outcome.error or outcome.skipped or "nothing to do"
-        print(f"{outcome.store}: {did}" + (f" ({units.size_text(outcome.freed)} freed)" if outcome.done else ""))
+        print(f"{outcome.store}: {did}" + (f" ({sizes.size_text(outcome.freed)} freed)" if outcome.done else ""))
     if not args.json:
-        print(f"freed {units.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
+        print(f"freed {sizes.size_text(sum(o.freed for o in outcomes))} on {args.volume}")
     failed = [o for o in outcomes if o.error]
     if failed:
         what = f"cannot collect garbage in {', '.join(o.store for o in failed)}"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from podman_agent.docker import health
 from podman_agent.docker.call import is_mount_point
 from podman_agent.errors import ConfigError, UnavailableError
+from podman_agent.pod import capabilities, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,19 +205,13 @@ def _bridged(env: dict[str, str], path: str) -> dict[str, str]:
     The plan's default is the pod's network, where podman drops port mappings. A choice of the caller's, or a pod that
     may not make networks, keeps it.
     """
-    if "PODMAN_AGENT_NETWORK" in env or not _may_make_networks():
+    if variables.NETWORK.full_name in env or "NET_ADMIN" not in capabilities.effective():
         return dict(env)
     before = env.get("CONTAINERS_CONF_OVERRIDE")
     text = Path(before).read_text(encoding="utf-8") if before else '[containers]\nnetns = "host"\n'
     conf = Path(f"{path}.conf")
     conf.write_text(text.replace('netns = "host"', 'netns = "bridge"'), encoding="utf-8")
     return env | {"CONTAINERS_CONF_OVERRIDE": str(conf)}
-
-
-def _may_make_networks() -> bool:
-    """Whether this process has CAP_NET_ADMIN, bit 12 (capabilities(7))."""
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return any(line.startswith("CapEff:") and int(line.split()[1], 16) >> 12 & 1 for line in status.splitlines())
 
 
 def _become_service(call: Call, listener: socket.socket, idle: int) -> NoReturn:

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 from podman_agent.errors import PodmanAgentError
+from podman_agent.pod import sizes
 from podman_agent.pod.volume import existing_ancestor
 from podman_agent.prepare import state
-from podman_agent.store import gc_held, layout, units, usage
+from podman_agent.store import gc_held, layout, usage
 from podman_agent.store.space import space
 
 _PATH = re.compile(r"(/[^\s:\"']+): (?:no space left on device|disk quota exceeded)", re.IGNORECASE)
@@ -44,7 +45,7 @@ def advice(said: str, *, sure: bool) -> str:
         return f"the container's own layer at {graphroot} is full: {left}; mount a volume at {volume}"
     ours = [store for store in layout.all_stores(volume) if store.graphroot == graphroot and not gc_held.at_work()]
     dead = sum(usage.freed_by([written for _, written in gc_held.dead_builds(s)], s.root) for s in ours)
-    freed = units.size_text(usage.could_free(volume) + dead)
+    freed = sizes.size_text(usage.could_free(volume) + dead)
     return (
         f"the volume at {volume} is full: {left}; podman-agent gc could free about {freed},"
         " docker system prune -a what no container of this pod uses; or give the volume more room"

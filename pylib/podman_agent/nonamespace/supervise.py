@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from podman_agent.errors import PodRefusalError
 from podman_agent.hot import shim
 from podman_agent.nonamespace import runtime
-from podman_agent.plan.decide import USERNS_FIX
+from podman_agent.plan.choices import USERNS_FIX
 from podman_agent.pod import facts
 
 if TYPE_CHECKING:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from podman_agent.plan.decide import CRUN_REFUSES, USERNS_FIX
+from podman_agent.plan.choices import USERNS_FIX
+from podman_agent.plan.runtimes import crun_refuses
+from podman_agent.plan.storage import overlay_refused
+from podman_agent.pod import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from podman_agent.plan.decide import Plan
+    from podman_agent.plan.plan import Plan
     from podman_agent.pod.facts import Facts
-    from podman_agent.prepare.trial_build import Trial
+    from podman_agent.pod.variables import Variable
 
 FINE, DEGRADED, BROKEN = 0, 1, 2
 _GOOD = "on a disk, no network file system"
@@ -30,6 +33,21 @@ class Advice:
 
     problem: str
     better: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing that was tried.
+
+    Attributes:
+        name: What.
+        error: Empty when it worked, else the kernel's or podman's words.
+        needed: Whether no build works without it.
+    """
+
+    name: str
+    error: str
+    needed: bool = True
 
 
 def found(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -80,12 +98,12 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     elif plan.mount_program:
         better = f"an emptyDir or PVC ({_GOOD}) at /var/lib/containers"
         found.append(Advice("fuse-overlayfs is slower than the kernel's overlay", better))
-    if plan.cgroups == "disabled" and facts.privileged:
+    if plan.cgroups == "disabled" and plan.id_mode == "root":
         found.append(Advice("docker stats, pause and memory limits need cgroups", _for_cgroups(facts, plan)))
-    if facts.privileged and facts.mount_proc:
+    if plan.id_mode == "root" and facts.mount_proc:
         problem = f"docker run fails: no /proc can be mounted for a container ({facts.mount_proc})"
         found.append(Advice(problem, "procMount: Unmasked with hostUsers: false, or securityContext.privileged: true"))
-    if plan.id_mode != "none" and (facts.cgroup, plan.runtime) == CRUN_REFUSES:
+    if plan.id_mode != "none" and crun_refuses(facts, plan.runtime):
         better = "leave the node's /sys/fs/cgroup unmounted, or privileged: true with runc in the image"
         found.append(Advice("docker run fails: crun refuses a pod that sees hybrid cgroups", better))
     if not facts.volume_mounted:
@@ -98,8 +116,8 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
 def _instead_of_vfs(facts: Facts, plan: Plan) -> str:
     if plan.id_mode == "none":
         return USERNS_FIX
-    overlay_works = not (facts.overlay if facts.privileged else facts.overlay_userns)
-    if overlay_works and _is_forced(plan, "storage_driver"):
+    overlay_works = not overlay_refused(facts)
+    if overlay_works and _is_forced(plan, variables.STORAGE_DRIVER):
         return "unset PODMAN_AGENT_STORAGE_DRIVER: overlay works on this volume"
     if overlay_works and facts.graphroot_driver == "vfs":
         return "a new store, by another PODMAN_AGENT_CACHE_KEY or an empty volume: this one was made with vfs"
@@ -107,15 +125,15 @@ def _instead_of_vfs(facts: Facts, plan: Plan) -> str:
 
 
 def _for_cgroups(facts: Facts, plan: Plan) -> str:
-    if facts.cgroup_writable and _is_forced(plan, "cgroups"):
+    if facts.cgroup_writable and _is_forced(plan, variables.CGROUPS):
         return "unset PODMAN_AGENT_CGROUPS: cgroups can be made here"
     if not facts.host_user_namespace:
         return "securityContext.privileged: true without hostUsers: false, which gives the user namespace up"
     return "securityContext.privileged: true on a node that mounts /sys/fs/cgroup"
 
 
-def _is_forced(plan: Plan, choice: str) -> bool:
-    return any(reason.forced for reason in plan.reasons if reason.choice == choice)
+def _is_forced(plan: Plan, variable: Variable[Any]) -> bool:
+    return any(reason.forced for reason in plan.reasons if reason.choice == variable.choice)
 
 
 def verdict(advice: tuple[Advice, ...], trials: Iterable[Trial] = ()) -> int:

@@ -1,20 +1,25 @@
-"""How choices are collected, each with its reason; a forced value is checked against what the pod allows."""
+"""A choice: a value with its reason; a forced one is held against what the pod allows. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn, TypeVar
 
 from podman_agent.errors import PodRefusalError
-from podman_agent.plan.overrides import PREFIX
-from podman_agent.plan.refusals import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Any
 
-    from podman_agent.plan.refusals import Refusal
-    from podman_agent.plan.speed import Knob
-    from podman_agent.pod.facts import Facts
+    from podman_agent.pod.variables import Forced, Variable
+
+PRIVILEGED = "set securityContext.privileged: true"
+DROP = "drop the variable"
+USERNS_FIX = (
+    "leave seccompProfile undefined, or set seccompProfile: {type: Localhost, localhostProfile: podman-agent.json}"
+    " (docs/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
+)
+T_co = TypeVar("T_co", covariant=True)
+S = TypeVar("S", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +33,57 @@ class Reason:
     forced: bool = False
 
 
-class Rules:
-    """Collects choices; a forced value replaces the rule's own, after a check that the pod allows it."""
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[T_co]):
+    """What a rule says.
 
-    def __init__(self, facts: Facts, overrides: Mapping[str, str]) -> None:
-        self.facts, self.overrides, self.id_mode = facts, overrides, "root"
-        self.reasons: list[Reason] = []
+    Attributes:
+        value: For the plan.
+        reason: Why; None where podman is left its own.
+    """
 
-    def choose(self, name: str, value: str, why: str, source: str) -> str:
-        """Keep one choice.
+    value: T_co
+    reason: Reason | None = None
 
-        Args:
-            name: The variable that forces it, without its prefix.
-            value: What the rule says.
-            why: The reason.
-            source: Where the reason is documented.
 
-        Returns:
-            The rule's value, or the forced one.
+class Refusal(NamedTuple):
+    """Why a forced value cannot be had here, and what would give it."""
 
-        Raises:
-            PodRefusalError: The pod does not allow the forced one.
-        """
-        forced = self.overrides.get(name)
-        if forced is not None:
-            if cannot := refusal(self.facts, self.id_mode, name, forced):
-                self.refuse((name,), cannot)
-            why = f"{PREFIX}{name} says so" + ("" if forced == value else f" (the rule says {value}: {why})")
-            value = forced
-        self.reasons.append(Reason(name.lower(), value, why, source, forced is not None))
-        return value
+    why: str
+    fix: str
 
-    def refuse(self, names: tuple[str, ...], cannot: Refusal) -> NoReturn:
-        """Refuse what these variables force.
 
-        Args:
-            names: The variables, without their prefix.
-            cannot: Why, and what would give it.
+def choose(
+    variable: Variable[S], forced: Forced, rule: S, why: str, source: str, *, cannot: Refusal | None = None
+) -> Choice[S]:
+    """Take the rule's value, or the one that its variable forces.
 
-        Raises:
-            PodRefusalError: Always.
-        """
-        what = " and ".join(f"{PREFIX}{name}={self.overrides[name]}" for name in names)
-        what += " cannot be had in this pod"
-        raise PodRefusalError(what, cannot.why, cannot.fix)
+    Args:
+        variable: What forces this choice.
+        forced: The variables that are set.
+        rule: What the rule says.
+        why: The reason.
+        source: Where the reason is documented.
+        cannot: Why this pod cannot have the forced value, where it cannot.
 
-    def tuned(self, knob: Knob) -> str:
-        """Take what makes podman faster, where it does."""
-        if knob.value:
-            self.reasons.append(Reason(knob.choice, knob.value, knob.why, knob.source))
-        return knob.value
+    Raises:
+        PodRefusalError: The pod does not allow the forced one.
+    """
+    value = forced.get(variable)
+    if value is None:
+        return Choice(rule, Reason(variable.choice, rule, why, source))
+    if cannot:
+        refuse(forced, (variable,), cannot)
+    why = f"{variable.full_name} says so" + ("" if value == rule else f" (the rule says {rule}: {why})")
+    return Choice(value, Reason(variable.choice, value, why, source, forced=True))
+
+
+def refuse(forced: Forced, names: tuple[Variable[Any], ...], cannot: Refusal) -> NoReturn:
+    """Refuse what these variables force.
+
+    Raises:
+        PodRefusalError: Always.
+    """
+    what = " and ".join(f"{variable.full_name}={forced.get(variable)}" for variable in names)
+    what += " cannot be had in this pod"
+    raise PodRefusalError(what, cannot.why, cannot.fix)

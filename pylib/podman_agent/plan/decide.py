@@ -1,206 +1,48 @@
 """What podman is to use in this pod: one pure function from `Facts` to `Plan`.
 
-`decide` is a list of rules in order. Each gives its choice with the reason and the source of the rule; a
-choice can be forced by one ``PODMAN_AGENT_*`` variable, and is then checked against what the pod allows.
+Each rule takes the facts and the variables that are set, and returns a `Choice`: its value, the reason, the source. A
+choice can be forced by one ``PODMAN_AGENT_*`` variable, and is then held against what the pod allows. `decide` joins
+them.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent.errors import ConfigError, EngineMissingError, PodRefusalError, VolumeError
-from podman_agent.plan import runtimes as containers
-from podman_agent.plan import speed as tuning
-from podman_agent.plan.choices import Reason, Rules
-from podman_agent.plan.overrides import PREFIX, mirrors, overrides_from, split
-from podman_agent.plan.refusals import DROP, Refusal
-from podman_agent.pod import idmode
+from podman_agent.errors import EngineMissingError, VolumeError
+from podman_agent.plan import runtimes, speed, storage, users
+from podman_agent.plan.choices import DROP, PRIVILEGED, Choice, Reason, Refusal, choose, refuse
+from podman_agent.plan.plan import Plan
+from podman_agent.pod import variables
+from podman_agent.pod.values import ROOTLESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from podman_agent.pod.facts import Facts
+    from podman_agent.pod.values import CgroupManager, Events, Isolation, LockType, LogDriver, Network, Uts
+    from podman_agent.pod.variables import Forced
 
 # what podman asks for when nothing else is said: pkg/specgen and common/pkg/config (v5.4.2)
 PODMAN_NOFILE = 1048576
-
-SOURCE_OVERLAY = "https://github.com/containers/storage/blob/v1.57.2/drivers/overlay/overlay.go"
-# every new container is a reboot to podman, which then refreshes the database of a store others may use
-SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
-SOURCE_PROC = "https://github.com/containers/image_build/blob/main/podman/podman-containers.conf"
-SOURCE_IDS = "https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go"
 # libpod's 2048 locks are semaphores in one segment of /dev/shm; a smaller /dev/shm ends podman by SIGBUS
 SHM_FOR_LOCKS = 1 << 20
-CRUN_REFUSES, USERNS_FIX = containers.CRUN_REFUSES, containers.USERNS_FIX
-# what a build without any namespace fails without, each seen to (docs/seccomp.md): layers and steps have files of
-# other owners, steps change user, and what an aborted one leaves is killed
-CHROOT_CAPABILITIES = (*("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SYS_CHROOT"),)
 WATCHED = ("build", "buildx", "bud", "commit", "image", "import", "load", "pull", "push")
 WATCHED_RUNS = ("container", "create", "run", "start")
-CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
+
+# every new container is a reboot to podman, which then refreshes the database of a store others may use
+SOURCE_REFRESH = "https://github.com/containers/podman/issues/9191"
+SOURCE_MANAGER = "https://github.com/containers/common/blob/v0.62.3/pkg/config/systemd.go"
+SOURCE_EVENTS = "https://github.com/containers/podman/issues/4325"
+SOURCE_LOGS = "https://github.com/containers/podman/issues/26910"
+SOURCE_NETWORK = "https://github.com/containers/image_build/blob/main/podman/containers.conf"
+SOURCE_FORMAT = "https://github.com/containers/buildah/issues/2388"
+SOURCE_RAISED = "https://man7.org/linux/man-pages/man2/setrlimit.2.html"
+SOURCE_LIMITS = "https://github.com/containers/podman/issues/24692"
+SOURCE_PROC = "https://github.com/containers/image_build/blob/main/podman/podman-containers.conf"
+SOURCE_LOCKS = "https://docs.podman.io/en/latest/markdown/podman-system-renumber.1.html"
 SOURCE_COMMON_SECCOMP = "https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json"
-NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb2", "ceph", "gpfs", "lustre", "ocfs2")  # as overlay.go has them
-SOURCE_COMPRESSION = "https://github.com/containers/common/blob/v0.62.3/docs/containers.conf.5.md"
 SOURCE_RUN = "https://github.com/containers/crun/blob/1.21/src/libcrun/status.c"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything podman is told in this pod. Paths are absolute; an empty string means that it is not set."""
-
-    podman: str
-    programs: Mapping[str, str]
-    graphroot: str
-    runroot: str
-    additional_stores: tuple[str, ...]
-    storage_driver: str
-    mount_program: str
-    mount_options: str
-    isolation: str
-    runtime: str
-    cgroups: str
-    cgroup_manager: str
-    events: str
-    log_driver: str
-    network: str
-    ulimits: tuple[str, ...]
-    build_format: str
-    tmpdir: str
-    mirrors: tuple[tuple[str, str], ...]
-    insecure: tuple[str, ...]
-    can_run: bool
-    reasons: tuple[Reason, ...]
-    id_mode: str = "root"  # root, mapped, single, none: what podman may do with user ids
-    volumes: tuple[str, ...] = ()  # bound into every container
-    lock_type: str = ""
-    uts: str = "private"
-    run_directory: str = ""  # for what podman and its runtime keep in /run
-    runroot_in_memory: bool = False
-    collector: tuple[str, ...] = ()  # variables of Go's garbage collector
-    compression_level: str = ""  # of gzip, for layers that are pushed
-    exec_monitor: str = ""  # what `docker exec` has for conmon
-    watched: tuple[str, ...] = ()  # verbs whose failure the shim explains, at the price of a parent
-
-    def to_json(self) -> str:
-        """The plan as a JSON object."""
-        return json.dumps(asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Read a plan that `to_json` wrote."""
-        loaded = json.loads(text)
-        loaded = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
-        loaded["reasons"] = tuple(Reason(**reason) for reason in loaded["reasons"])
-        return cls(**loaded | {"mirrors": tuple((registry, mirror) for registry, mirror in loaded["mirrors"])})
-
-
-def _storage(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, str]:
-    """Choose the storage driver and, for overlay, the mount program."""
-    native = facts.overlay if facts.privileged else facts.overlay_userns
-    fuse = facts.programs.get("fuse-overlayfs", "") if facts.fuse_device else ""
-    if id_mode == "none":
-        native, fuse = native if native != "not tried" else "no mount at all is allowed", ""
-    if not native and not facts.privileged and facts.graphroot_fs in NETWORK_FILE_SYSTEMS:
-        native = "podman takes no network file system in a user namespace"
-    where = f"{facts.graphroot_fs or 'the file system'} under {facts.graphroot}"
-    if not native:
-        usable, why = "overlay", f"a trial overlay mount on {where} worked"
-    elif fuse:
-        usable, why = "overlay", f"the kernel refused overlay on {where} ({native}), but /dev/fuse is here"
-    else:
-        usable, why = "vfs", f"the kernel refused overlay on {where} ({native}), and there is no /dev/fuse"
-    made = facts.graphroot_driver
-    if made and made != usable and "STORAGE_DRIVER" not in rules.overrides and usable == "overlay":
-        usable, why = made, f"the store was made with {made}, and a store keeps the driver it was made with"
-    driver = rules.choose("STORAGE_DRIVER", usable, why, SOURCE_OVERLAY)
-    if made and made != driver:
-        what = f"the store at {facts.graphroot} was made with storage driver {made}, not {driver}"
-        if "STORAGE_DRIVER" in rules.overrides:
-            raise ConfigError(what, fix=f"unset {PREFIX}STORAGE_DRIVER or use another volume")
-        fix = "mount a volume at /var/lib/containers that this pod can use overlay on, or an empty one"
-        raise PodRefusalError(what, why, fix)
-    if driver != "overlay":
-        return driver, ""
-    if native and not fuse:
-        what = f"{PREFIX}STORAGE_DRIVER=overlay cannot be had in this pod"
-        raise PodRefusalError(what, native, "mount an emptyDir or PVC at /var/lib/containers, or drop the variable")
-    return driver, fuse if native else ""
-
-
-def _ulimits(facts: Facts, rules: Rules) -> tuple[str, ...]:
-    if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
-        why = "CAP_SYS_RESOURCE lets podman raise limits itself"
-        source = "https://man7.org/linux/man-pages/man2/setrlimit.2.html"
-        rules.reasons.append(Reason("ulimits", "podman's own", why, source))
-        return ()
-    limits = []
-    # podman lowers its own nproc to the kernel's pid_max before it starts anything, and cannot raise it again
-    for name, hard, default in (
-        ("nofile", facts.nofile_hard, PODMAN_NOFILE),
-        ("nproc", facts.nproc_hard, facts.pid_max),
-    ):
-        value = default if hard < 0 else min(hard, default)
-        limits.append(f"{name}={value}:{value}")
-    why = "without CAP_SYS_RESOURCE nothing can go above the pod's hard limits"
-    rules.reasons.append(Reason("ulimits", " ".join(limits), why, "https://github.com/containers/podman/issues/24692"))
-    return tuple(limits)
-
-
-def _id_mode(facts: Facts, rules: Rules) -> str:
-    """Choose what podman may do with user ids, which is what tells the pod shapes apart.
-
-    Raises:
-        PodRefusalError: Neither a user namespace nor a chroot can be had.
-    """
-    mode = idmode.id_mode(
-        facts.uid,
-        sys_admin="SYS_ADMIN" in facts.capabilities,
-        set_ids={"SETUID", "SETGID"} <= set(facts.capabilities),
-        nodes_own=facts.host_user_namespace,
-        no_new_privs=facts.no_new_privs,
-        user_namespace=lambda: facts.user_namespace,
-        subordinate_ids=lambda: facts.subordinate_ids,
-    )
-    if mode == "none":
-        what = "podman can neither build nor run containers in this pod"
-        why = f"no user namespace can be made ({facts.user_namespace})"
-        if facts.uid != 0:
-            raise PodRefusalError(what, f"{why}, and uid {facts.uid} may not chroot", USERNS_FIX)
-        if missing := [name for name in CHROOT_CAPABILITIES if name not in facts.capabilities]:
-            names = ", ".join(missing)
-            fix = f"{USERNS_FIX}, or capabilities.add: [{names}]"
-            raise PodRefusalError(what, f"{why}, and a build without one needs {names}", fix)
-        if not {containers.CHROOT_RUNTIME, "podman-without-namespaces"} <= set(facts.programs):
-            raise PodRefusalError(what, why, USERNS_FIX)
-    elif mode == "root":
-        why = "root with CAP_SYS_ADMIN needs no user namespace"
-    elif facts.chroot:
-        what = "podman can unpack no layer in this pod"
-        raise PodRefusalError(what, f"its seccomp profile refuses chroot ({facts.chroot})", CHROOT_FIX)
-    elif mode == "mapped":
-        why = "root without CAP_SYS_ADMIN makes a user namespace with all its ids"
-        if facts.uid:
-            why = f"uid {facts.uid} has {facts.subordinate_ids} subordinate ids in /etc/subuid"
-    else:
-        why = "allowPrivilegeEscalation: false keeps newuidmap from mapping a range"
-        if facts.uid == 0 or not facts.no_new_privs:
-            why = f"uid {facts.uid} has no subordinate ids it may map"
-        why += ": images hold files of one owner only"
-    rules.reasons.append(Reason("ids", mode, why, SOURCE_IDS))
-    return mode
-
-
-def _volumes(facts: Facts, rules: Rules, id_mode: str) -> tuple[str, ...]:
-    """Bind the pod's /proc where no fresh one can be mounted: containers then run all the same."""
-    if id_mode == "none" or not facts.mount_proc:
-        return ()
-    why = "the kubelet masks parts of /proc, so no fresh one can be mounted: containers see the pod's"
-    if facts.privileged:
-        why += " (procMount: Unmasked gives them their own)"
-    rules.reasons.append(Reason("volumes", "/proc:/proc", why, SOURCE_PROC))
-    return ("/proc:/proc",)
 
 
 def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
@@ -216,149 +58,193 @@ def decide(facts: Facts, env: Mapping[str, str]) -> Plan:
         PodRefusalError: An override, or the store, asks what this pod does not allow.
         VolumeError: The graphroot is not writable.
     """
-    overrides = overrides_from(env)
+    forced = variables.forced(env)
     if not facts.podman:
         msg = "podman is not installed in this container"
         raise EngineMissingError(msg, fix="use the jenkins-podman-agent image, or install podman")
     if facts.graphroot_error:
         what = f"cannot write in the graphroot {facts.graphroot}"
         raise VolumeError(what, facts.graphroot_error, _volume_fix(facts))
-    rules = Rules(facts, overrides)
-    if facts.store:
-        rules.reasons.append(Reason("store", facts.store, facts.store_note, SOURCE_REFRESH))
-    id_mode = rules.id_mode = _id_mode(facts, rules)
-    driver, mount_program = _storage(facts, rules, id_mode)
-    runtime, cgroups = containers.runtime_and_cgroups(facts, rules, id_mode)
-    can_run = id_mode != "none" and not containers.starts_nothing(facts, runtime, cgroups)
-    manager = rules.choose(
-        "CGROUP_MANAGER",
-        "systemd" if facts.systemd else "cgroupfs",
-        "systemd is PID 1 here" if facts.systemd else "systemd does not run in this container",
-        "https://github.com/containers/common/blob/v0.62.3/pkg/config/systemd.go",
-    )
-    events = rules.choose(
-        "EVENTS",
-        "file",
-        "there is no journal in a container",
-        "https://github.com/containers/podman/issues/4325",
-    )
-    log_driver = rules.choose(
-        "LOG_DRIVER",
-        "k8s-file",
-        "there is no journal in a container, and CentOS packages journald as the default",
-        "https://github.com/containers/podman/issues/26910",
-    )
-    isolation = containers.isolation(facts, rules, id_mode, runtime, cgroups)
-    network = _network(facts, rules, id_mode, isolation)
-    build_format = rules.choose(
-        "BUILD_FORMAT",
+    ids = users.ids(facts)
+    driver = storage.storage_driver(facts, forced)
+    runtime, cgroups = runtimes.runtime_and_cgroups(facts, forced)
+    containers = runtimes.Containers(runtime.value, cgroups.value)
+    can_run = facts.id_mode != "none" and not runtimes.starts_nothing(facts, containers)
+    manager, events, logs = _manager(facts, forced), _events(facts, forced), _log_driver(facts, forced)
+    isolation = runtimes.isolation(facts, forced, containers)
+    network = _network(facts, forced, isolation.value)
+    build_format = choose(
+        variables.BUILD_FORMAT,
+        forced,
         "docker",
         "the OCI format would drop HEALTHCHECK, SHELL and ONBUILD",
-        "https://github.com/containers/buildah/issues/2388",
+        SOURCE_FORMAT,
     )
+    ulimits, volumes, lock_type, uts = _ulimits(facts), _volumes(facts), _lock_type(facts), _uts(facts)
+    run_directory = _run_directory(facts)
+    in_memory, collector, level = speed.runroot_in_memory(facts), speed.collector(), speed.compression_level(forced)
+    exec_monitor = speed.exec_monitor(facts, can_run=can_run)
+    watched = _watched(facts, can_run=can_run)
+    choices: tuple[Choice[object], ...] = (
+        *(_store(facts), ids, driver, runtime, cgroups, manager, events, logs, isolation, network, build_format),
+        *(ulimits, volumes, lock_type, uts, run_directory, in_memory, collector, level, exec_monitor, watched),
+    )
+    mount_program = storage.mount_program(facts, driver.value)
     return Plan(
         podman=facts.podman,
         programs=dict(facts.programs),
         graphroot=facts.graphroot,
         runroot=facts.runroot,
         additional_stores=facts.additional_stores,
-        storage_driver=driver,
+        storage_driver=driver.value,
         mount_program=mount_program,
         mount_options="fsync=0" if mount_program else "",
-        isolation=isolation,
-        runtime=runtime,
-        cgroups=cgroups,
-        cgroup_manager=manager,
-        events=events,
-        log_driver=log_driver,
-        network=network,
-        ulimits=_ulimits(facts, rules),
-        build_format=build_format,
+        isolation=isolation.value,
+        runtime=runtime.value,
+        cgroups=cgroups.value,
+        cgroup_manager=manager.value,
+        events=events.value,
+        log_driver=logs.value,
+        network=network.value,
+        ulimits=ulimits.value,
+        build_format=build_format.value,
         tmpdir=facts.tmpdir or facts.graphroot.rstrip("/") + ".tmp",
-        mirrors=mirrors(overrides.get("MIRRORS", "")),
-        insecure=tuple(split("INSECURE_REGISTRIES", overrides.get("INSECURE_REGISTRIES", ""))),
+        mirrors=forced.get(variables.MIRRORS) or (),
+        insecure=forced.get(variables.INSECURE_REGISTRIES) or (),
         can_run=can_run,
-        volumes=_volumes(facts, rules, id_mode),
-        lock_type=_lock_type(facts, rules),
-        uts=_uts(facts, rules, id_mode),
-        run_directory=_run_directory(facts, rules),
-        runroot_in_memory=rules.tuned(tuning.runroot(facts, id_mode)) == tuning.MEMORY,
-        collector=tuple(rules.tuned(tuning.collector()).split()),
-        compression_level=_compression(rules),
-        exec_monitor=rules.tuned(tuning.exec_monitor(facts, can_run=can_run)),
-        watched=_watched(rules, id_mode, can_run=can_run),
-        id_mode=id_mode,
-        reasons=tuple(rules.reasons),
+        reasons=tuple(choice.reason for choice in choices if choice.reason),
+        id_mode=ids.value,
+        volumes=volumes.value,
+        lock_type=lock_type.value,
+        uts=uts.value,
+        run_directory=run_directory.value,
+        runroot_in_memory=in_memory.value,
+        collector=collector.value,
+        compression_level=level.value,
+        exec_monitor=exec_monitor.value,
+        watched=watched.value,
     )
 
 
-def _network(facts: Facts, rules: Rules, id_mode: str, isolation: str) -> str:
+def _store(facts: Facts) -> Choice[str]:
+    reason = Reason("store", facts.store, facts.store_note, SOURCE_REFRESH) if facts.store else None
+    return Choice(facts.store, reason)
+
+
+def _manager(facts: Facts, forced: Forced) -> Choice[CgroupManager]:
+    rule: CgroupManager = "systemd" if facts.systemd else "cgroupfs"
+    why = "systemd is PID 1 here" if facts.systemd else "systemd does not run in this container"
+    cannot = None
+    if forced.get(variables.CGROUP_MANAGER) == "systemd" and not facts.systemd:
+        cannot = Refusal("systemd is not PID 1 here", DROP)
+    return choose(variables.CGROUP_MANAGER, forced, rule, why, SOURCE_MANAGER, cannot=cannot)
+
+
+def _no_journal(facts: Facts, asked: Events | LogDriver | None) -> Refusal | None:
+    if asked == "journald" and not facts.journal:
+        return Refusal("there is no /run/systemd/journal/socket", f"{DROP}: logs are files in a container")
+    return None
+
+
+def _events(facts: Facts, forced: Forced) -> Choice[Events]:
+    cannot = _no_journal(facts, forced.get(variables.EVENTS))
+    why = "there is no journal in a container"
+    return choose(variables.EVENTS, forced, "file", why, SOURCE_EVENTS, cannot=cannot)
+
+
+def _log_driver(facts: Facts, forced: Forced) -> Choice[LogDriver]:
+    cannot = _no_journal(facts, forced.get(variables.LOG_DRIVER))
+    why = "there is no journal in a container, and CentOS packages journald as the default"
+    return choose(variables.LOG_DRIVER, forced, "k8s-file", why, SOURCE_LOGS, cannot=cannot)
+
+
+def _network(facts: Facts, forced: Forced, isolation: Isolation) -> Choice[Network]:
     """Choose the network of containers.
 
     Raises:
-        PodRefusalError: The forced one would leave build steps without any that can be set up.
+        PodRefusalError: The forced one cannot be set up, or leaves build steps without any that can.
     """
-    network = rules.choose(
-        "NETWORK",
-        "host",
-        "the pod is the network: no bridge, no NAT, no nft; docker run -p asks for a bridge by itself",
-        "https://github.com/containers/image_build/blob/main/podman/containers.conf",
-    )
-    if network == "none" and id_mode in {"mapped", "single"} and isolation != "chroot" and not facts.tun:
+    cannot = _no_bridge(facts) if forced.get(variables.NETWORK) == "bridge" else None
+    why = "the pod is the network: no bridge, no NAT, no nft; docker run -p asks for a bridge by itself"
+    network = choose(variables.NETWORK, forced, "host", why, SOURCE_NETWORK, cannot=cannot)
+    if network.value == "none" and facts.id_mode in ROOTLESS and isolation != "chroot" and not facts.tun:
         # buildah gives a step that is a container one of its own by pasta, whatever containers have
         why = f"build steps with isolation {isolation} then ask for /dev/net/tun, which is not here"
-        forced = tuple(name for name in ("NETWORK", "ISOLATION") if name in rules.overrides)
-        rules.refuse(forced, Refusal(why, DROP))
+        names = tuple(variable for variable in (variables.NETWORK, variables.ISOLATION) if variable in forced)
+        refuse(forced, names, Refusal(why, DROP))
     return network
 
 
-def _uts(facts: Facts, rules: Rules, id_mode: str) -> str:
-    if id_mode == "none" or not facts.set_hostname:
-        return "private"
+def _no_bridge(facts: Facts) -> Refusal | None:
+    if facts.id_mode == "root":
+        if "NET_ADMIN" in facts.capabilities:
+            return None
+        return Refusal("a bridge needs CAP_NET_ADMIN", f"capabilities.add: [NET_ADMIN], or {DROP}")
+    if facts.tun:
+        return None
+    why = "rootless podman reaches a bridge through /dev/net/tun, which is not here"
+    return Refusal(why, f"{PRIVILEGED}, or {DROP}: containers then share the pod's network")
+
+
+def _ulimits(facts: Facts) -> Choice[tuple[str, ...]]:
+    if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
+        why = "CAP_SYS_RESOURCE lets podman raise limits itself"
+        return Choice((), Reason("ulimits", "podman's own", why, SOURCE_RAISED))
+    # podman lowers its own nproc to the kernel's pid_max before it starts anything, and cannot raise it again
+    limits = (("nofile", facts.nofile_hard, PODMAN_NOFILE), ("nproc", facts.nproc_hard, facts.pid_max))
+    values = tuple(
+        f"{name}={value}:{value}"
+        for name, value in ((name, default if hard < 0 else min(hard, default)) for name, hard, default in limits)
+    )
+    why = "without CAP_SYS_RESOURCE nothing can go above the pod's hard limits"
+    return Choice(values, Reason("ulimits", " ".join(values), why, SOURCE_LIMITS))
+
+
+def _volumes(facts: Facts) -> Choice[tuple[str, ...]]:
+    """Bind the pod's /proc where no fresh one can be mounted: containers then run all the same."""
+    if facts.id_mode == "none" or not facts.mount_proc:
+        return Choice(())
+    why = "the kubelet masks parts of /proc, so no fresh one can be mounted: containers see the pod's"
+    if facts.id_mode == "root":
+        why += " (procMount: Unmasked gives them their own)"
+    return Choice(("/proc:/proc",), Reason("volumes", "/proc:/proc", why, SOURCE_PROC))
+
+
+def _lock_type(facts: Facts) -> Choice[LockType]:
+    if facts.shm_bytes >= SHM_FOR_LOCKS:
+        return Choice("")
+    why = f"/dev/shm has {facts.shm_bytes} bytes, too few for podman's locks"
+    return Choice("file", Reason("lock_type", "file", why, SOURCE_LOCKS))
+
+
+def _uts(facts: Facts) -> Choice[Uts]:
+    if facts.id_mode == "none" or not facts.set_hostname:
+        return Choice("private")
     why = f"no container may name itself here ({facts.set_hostname}): each has the pod's host name"
-    rules.reasons.append(Reason("uts", "host", why, SOURCE_COMMON_SECCOMP))
-    return "host"
+    return Choice("host", Reason("uts", "host", why, SOURCE_COMMON_SECCOMP))
 
 
-def _run_directory(facts: Facts, rules: Rules) -> str:
+def _run_directory(facts: Facts) -> Choice[str]:
     if facts.uid != 0 or facts.run_directory == "/run":  # another user's podman never asks for /run
-        return ""
+        return Choice("")
     why = "/run cannot be written (readOnlyRootFilesystem: true), so podman and its runtime keep their run state here"
-    rules.reasons.append(Reason("run_directory", facts.run_directory, why, SOURCE_RUN))
-    return facts.run_directory
+    return Choice(facts.run_directory, Reason("run_directory", facts.run_directory, why, SOURCE_RUN))
 
 
-def _watched(rules: Rules, id_mode: str, *, can_run: bool) -> tuple[str, ...]:
+def _watched(facts: Facts, *, can_run: bool) -> Choice[tuple[str, ...]]:
     """Choose the verbs that the shim stays behind of, to name the cure when podman fails.
 
     A parent costs 1.1 ms more than exec, and cannot pass SIGKILL on (bench/README.md).
     """
     verbs: tuple[str, ...] = WATCHED
-    if id_mode == "root" and can_run:
+    if facts.id_mode == "root" and can_run:
         why = "containers have all they need here: only what takes seconds and fills disks is watched, the rest execs"
     else:
         why = "podman starts containers through a parent process here anyway"
-        if id_mode == "root":
+        if facts.id_mode == "root":
             why = "no container starts here, and whoever asks for one is told why"
         verbs += WATCHED_RUNS
-    rules.reasons.append(Reason("watched", " ".join(verbs), why, SOURCE_IDS))
-    return verbs
-
-
-def _compression(rules: Rules) -> str:
-    """Choose the gzip level of pushed layers: what a fast one saves its pusher, everybody who pulls pays in bytes."""
-    if "COMPRESSION_LEVEL" not in rules.overrides:
-        return ""
-    return rules.choose("COMPRESSION_LEVEL", "5", "podman's own", SOURCE_COMPRESSION)
-
-
-def _lock_type(facts: Facts, rules: Rules) -> str:
-    if facts.shm_bytes >= SHM_FOR_LOCKS:
-        return ""
-    why = f"/dev/shm has {facts.shm_bytes} bytes, too few for podman's locks"
-    source = "https://docs.podman.io/en/latest/markdown/podman-system-renumber.1.html"
-    rules.reasons.append(Reason("lock_type", "file", why, source))
-    return "file"
+    return Choice(verbs, Reason("watched", " ".join(verbs), why, users.SOURCE_IDS))
 
 
 def _volume_fix(facts: Facts) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from podman_agent.plan.decide import Plan
+    from podman_agent.plan.plan import Plan
 
 LOOPBACK = ("localhost", "127.0.0.1")
 HEADER = "# Written by podman-agent for this container start; `podman-agent plan` says why.\n"

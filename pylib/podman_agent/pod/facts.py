@@ -15,30 +15,23 @@ import struct
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from podman_agent.errors import DataError
-from podman_agent.pod import idmode, ids, trials
+from podman_agent.pod import capabilities, idmode, ids, trials
+from podman_agent.pod.values import NOT_TRIED, ROOTLESS, Program
 from podman_agent.pod.volume import DEFAULT, existing_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from podman_agent.pod.capabilities import Capability
+    from podman_agent.pod.values import CgroupVersion, IdMode, MadeWith
+
 UNLIMITED = -1
-PROGRAMS = (
-    *("podman", "buildah", "skopeo", "crun", "runc", "conmon", "fuse-overlayfs"),
-    *("newuidmap", "nft", "netavark", "pasta", "ps"),
-    *("podman-agent-chroot", "podman-without-namespaces"),  # ours, for a pod that allows no namespace
-    "podman-agent-conmon",
-)
+PROGRAMS: tuple[Program, ...] = get_args(Program)
 OURS = ("/opt/podman-agent/entrypoint", str(Path(__file__).parents[2] / "entrypoint"))
 SHIM = "podman-agent-shim"  # what every shim of ours links to
-
-# linux/capability.h: bit number of each capability a rule asks for
-CAPABILITIES = {
-    "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_ADMIN": 12,
-    "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_RESOURCE": 24, "MKNOD": 27, "SETFCAP": 31,
-}  # fmt: skip
 
 # linux/magic.h: what statfs(2) says of the file systems a graphroot is met on
 FILE_SYSTEMS = {
@@ -58,7 +51,7 @@ class Facts:
 
     uid: int = 0
     gid: int = 0
-    capabilities: tuple[str, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
     no_new_privs: bool = False
     seccomp: bool = False
     uid_map: tuple[tuple[int, int, int], ...] = ((0, 0, idmode.WHOLE_UID_RANGE),)
@@ -66,7 +59,7 @@ class Facts:
     nofile_hard: int = UNLIMITED
     nproc_hard: int = UNLIMITED
     pid_max: int = 4194304
-    cgroup: str = "none"  # v1, v2, hybrid, none
+    cgroup: CgroupVersion = "none"
     cgroup_writable: bool = False
     cgroup_node: bool = False  # /sys/fs/cgroup is the whole node's, not this container's part of it
     systemd: bool = False
@@ -75,7 +68,7 @@ class Facts:
     graphroot: str = str(DEFAULT / "storage")
     graphroot_fs: str = ""
     graphroot_error: str = ""
-    graphroot_driver: str = ""  # the driver it was made with
+    graphroot_driver: MadeWith = ""  # the driver it was made with
     additional_stores: tuple[str, ...] = ()
     tmpdir: str = ""  # on the volume, beside the graphroot
     store: str = ""  # the claimed store as `podman-agent cache ls` names it
@@ -84,7 +77,7 @@ class Facts:
     run_directory: str = "/run"  # where root's podman may keep its run state
     runroot_fs: str = ""  # only in a container: what is mounted on a machine is not our business
     overlay: str = ""
-    overlay_userns: str = "not tried"
+    overlay_userns: str = NOT_TRIED
     user_namespace: str = ""
     mount_proc: str = ""
     chroot: str = ""
@@ -96,15 +89,19 @@ class Facts:
     kernel: str = ""
     podman: str = ""
     podman_version: tuple[int, ...] = ()
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[Program, str] = field(default_factory=dict)
 
     @property
-    def privileged(self) -> bool:
-        """Root with CAP_SYS_ADMIN: podman then runs rootful, else it makes a user namespace for itself.
-
-        Source: https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go
-        """
-        return self.uid == 0 and "SYS_ADMIN" in self.capabilities
+    def id_mode(self) -> IdMode:
+        """What podman may do with user ids, which is what tells the pod shapes apart."""
+        return idmode.id_mode(
+            self.uid,
+            capabilities=self.capabilities,
+            nodes_own=self.host_user_namespace,
+            no_new_privs=self.no_new_privs,
+            user_namespace=lambda: self.user_namespace,
+            subordinate_ids=lambda: self.subordinate_ids,
+        )
 
     @property
     def host_user_namespace(self) -> bool:
@@ -139,20 +136,6 @@ class Facts:
         return cls(**loaded)
 
 
-def _status() -> dict[str, str]:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
-def _capabilities(mask: str) -> tuple[str, ...]:
-    bits = int(mask, 16)
-    return tuple(name for name, bit in CAPABILITIES.items() if bits >> bit & 1)
-
-
-def _subordinate_ids(uid: int, path: Path = Path("/etc/subuid")) -> int:
-    return sum(count for _, count in ids.subordinate(str(path), uid))
-
-
 def file_system(path: Path) -> str:
     """Name the file system `path` is on, by statfs(2); its magic number in hex when it has no name here."""
     import ctypes  # noqa: PLC0415 - keeps `facts` importable at no cost
@@ -164,23 +147,24 @@ def file_system(path: Path) -> str:
     return FILE_SYSTEMS.get(magic, hex(magic))
 
 
-def _cgroup(root: Path = Path("/sys/fs/cgroup")) -> tuple[str, bool]:
+def _cgroup(root: Path = Path("/sys/fs/cgroup")) -> tuple[CgroupVersion, bool]:
     kind = file_system(root)
     if kind == "cgroup2":
         return "v2", trials.make_cgroup(root)
     if kind != "tmpfs" or not (root / "pids").is_dir():
         return "none", False
-    version = "hybrid" if file_system(root / "unified") == "cgroup2" else "v1"
+    version: CgroupVersion = "hybrid" if file_system(root / "unified") == "cgroup2" else "v1"
     return version, all(trials.make_cgroup(root / name) for name in ("pids", "memory"))
 
 
-def driver_made_with(graphroot: Path) -> str:
+def driver_made_with(graphroot: Path) -> MadeWith:
     """Name the storage driver a graphroot was made with, empty when it is new.
 
     The directories are what c/storage itself goes by when no driver is configured
     (https://github.com/containers/storage/blob/main/drivers/driver.go, ScanPriorDrivers).
     """
-    for driver in ("overlay", "vfs", "btrfs", "zfs"):
+    known: tuple[MadeWith, ...] = ("overlay", "vfs", "btrfs", "zfs")
+    for driver in known:
         images = graphroot / f"{driver}-images" / "images.json"
         layers = graphroot / f"{driver}-layers" / "layers.json"
         if images.exists() or layers.exists():
@@ -227,7 +211,7 @@ def find_program(name: str, path: str) -> str:
     return ""
 
 
-def find_programs(path: str) -> dict[str, str]:
+def find_programs(path: str) -> dict[Program, str]:
     """Find every program a rule asks for, by name; those that are not installed are left out."""
     return {name: found for name in PROGRAMS if (found := find_program(name, path))}
 
@@ -267,7 +251,8 @@ def read(
         runroot: Where the store's run state goes: never on the volume.
         state: A directory that can be written in place of /run.
     """
-    status = _status()
+    status = capabilities.status()
+    effective = capabilities.effective()
     uid = os.geteuid()
     path = env.get("PATH", os.defpath)
     graphroot = store.graphroot
@@ -276,18 +261,29 @@ def read(
     there = existing_ancestor(graphroot)
     version, writable = _cgroup()
     user_namespace = trials.user_namespace()
-    rootful = uid == 0 and "SYS_ADMIN" in _capabilities(status["CapEff"])
-    userns_overlay = "not tried"
-    if not write_error and not user_namespace and not rootful:
+    uid_map = trials.uid_map()
+    no_new_privs = status.get("NoNewPrivs") == "1"
+    subordinate_ids = ids.subordinate_count(uid)
+    mode = idmode.id_mode(
+        uid,
+        capabilities=effective,
+        nodes_own=idmode.is_nodes_own(uid_map),
+        no_new_privs=no_new_privs,
+        user_namespace=lambda: user_namespace,
+        subordinate_ids=lambda: subordinate_ids,
+    )
+    own_userns = mode != "root"  # podman then makes a user namespace for itself, and trials are made in one
+    userns_overlay = NOT_TRIED
+    if not write_error and mode in ROOTLESS:
         userns_overlay = trials.overlay(there, userns=True, userxattr=True)
     return Facts(
         uid=uid,
         gid=os.getegid(),
-        capabilities=_capabilities(status["CapEff"]),
-        no_new_privs=status.get("NoNewPrivs") == "1",
+        capabilities=effective,
+        no_new_privs=no_new_privs,
         seccomp=status.get("Seccomp") == "2",
-        uid_map=trials.uid_map(),
-        subordinate_ids=_subordinate_ids(uid),
+        uid_map=uid_map,
+        subordinate_ids=subordinate_ids,
         nofile_hard=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nproc_hard=resource.getrlimit(resource.RLIMIT_NPROC)[1],
         pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
@@ -312,9 +308,9 @@ def read(
         runroot_fs=file_system(existing_ancestor(runroot)) if "container" in env else "",
         overlay_userns=userns_overlay,
         user_namespace=user_namespace,
-        mount_proc=trials.mount_proc(userns=not rootful),
-        chroot=user_namespace or trials.chroot(userns=not rootful),
-        set_hostname=user_namespace or trials.set_hostname(userns=not rootful),
+        mount_proc=trials.mount_proc(userns=own_userns),
+        chroot=user_namespace or trials.chroot(userns=own_userns),
+        set_hostname=user_namespace or trials.set_hostname(userns=own_userns),
         fuse_device=trials.open_device("/dev/fuse"),
         tun=trials.open_device("/dev/net/tun"),
         journal=Path("/run/systemd/journal/socket").exists(),

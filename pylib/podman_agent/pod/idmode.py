@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
+
+    from podman_agent.pod.capabilities import Capability
+    from podman_agent.pod.values import IdMode
 
 WHOLE_UID_RANGE = 4294967295
 
@@ -25,19 +28,17 @@ def is_nodes_own(uid_map: Iterable[tuple[int, int, int]]) -> bool:
 def id_mode(
     uid: int,
     *,
-    sys_admin: bool,
-    set_ids: bool,
+    capabilities: Container[Capability],
     nodes_own: bool,
     no_new_privs: bool,
     user_namespace: Callable[[], str],
     subordinate_ids: Callable[[], int],
-) -> str:
+) -> IdMode:
     """Name what podman may do with ids.
 
     Args:
         uid: Whose process it is.
-        sys_admin: It has CAP_SYS_ADMIN.
-        set_ids: It has CAP_SETUID and CAP_SETGID.
+        capabilities: What it has in force.
         nodes_own: As `is_nodes_own` says.
         no_new_privs: newuidmap gets no capability from its file.
         user_namespace: The trial to make one; empty when it works.
@@ -46,10 +47,11 @@ def id_mode(
     Returns:
         root: podman is root; mapped: it maps a range of ids; single: it maps one; none: no namespace can be made.
     """
-    if not uid and sys_admin:
+    if not uid and "SYS_ADMIN" in capabilities:
         return "root"
     if user_namespace():
         return "none"
     if not uid:
+        set_ids = "SETUID" in capabilities and "SETGID" in capabilities
         return "mapped" if set_ids and (nodes_own or subordinate_ids()) else "single"
     return "mapped" if not no_new_privs and subordinate_ids() else "single"

@@ -2,8 +2,7 @@
 
 A pod without privilege has files on its volume that are not its user's: what an image gives to uid 1000 belongs to a
 subordinate id, and overlay leaves directories of mode 0. Only a namespace with these ids in it may read, link, give
-away and delete them (https://man7.org/linux/man-pages/man7/user_namespaces.7.html). Standard library only: run as a
-program, this file deletes what it is given, for the process that holds a claim.
+away and delete them (https://man7.org/linux/man-pages/man7/user_namespaces.7.html).
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ import contextlib
 import ctypes
 import os
 import shutil
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from podman_agent.pod import capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
-# capabilities(7)
-_CHOWN, _DAC_OVERRIDE, _FOWNER = 1 << 0, 1 << 1, 1 << 3
 
 
 def subordinate(file: str, ident: int) -> list[tuple[int, int]]:
@@ -45,10 +44,9 @@ def subordinate(file: str, ident: int) -> list[tuple[int, int]]:
     return [(int(r[1]), int(r[2])) for r in rows if len(r) == 3 and r[0] in names and r[1].isdigit() and r[2].isdigit()]
 
 
-def _have(*capabilities: int) -> bool:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
-        effective = int(next(line for line in status if line.startswith("CapEff:")).split()[1], 16)
-    return all(effective & capability for capability in capabilities)
+def subordinate_count(ident: int) -> int:
+    """How many ids ``/etc/subuid`` gives this user."""
+    return sum(count for _, count in subordinate("/etc/subuid", ident))
 
 
 def foreign(*, giving: bool = False) -> bool:
@@ -57,7 +55,8 @@ def foreign(*, giving: bool = False) -> bool:
     Args:
         giving: Files are to be given away too; reading and deleting need no CHOWN.
     """
-    return not _have(_DAC_OVERRIDE, _FOWNER, *([_CHOWN] if giving else []))
+    have = capabilities.effective()
+    return not ("DAC_OVERRIDE" in have and "FOWNER" in have and ("CHOWN" in have or not giving))
 
 
 def inside(action: Callable[[], T], *, giving: bool = False) -> T:
@@ -129,7 +128,7 @@ def _map_ids(child: int) -> bool:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if done.returncode == 0:
                 continue
-        if _have(_DAC_OVERRIDE):
+        if "DAC_OVERRIDE" in capabilities.effective():
             return False  # a namespace of one id would hide the files of others, which can be reached from here
         try:
             if program == "newgidmap":
@@ -146,10 +145,19 @@ def _write(child: int, name: str, text: str) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Remove trees as far as this process may."""
-    for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove trees as far as podman itself may."""
+
+    def action() -> None:
+        for path in paths:
+            shutil.rmtree(path, ignore_errors=True)
+
+    inside(action)
 
 
-if __name__ == "__main__":
-    inside(lambda: delete(sys.argv[1:]))
+def deleting(pylib: Path = Path(__file__).parents[2]) -> str:
+    """The text of a program that deletes what it is given, as `delete` does, with an interpreter in isolated mode.
+
+    Args:
+        pylib: Where `podman_agent` is.
+    """
+    return f"import sys; sys.path.insert(0, {str(pylib)!r}); from podman_agent.pod import ids; ids.delete(sys.argv[1:])"

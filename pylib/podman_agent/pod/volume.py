@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent.pod import variables
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT = Path("/var/lib/containers")
-VARIABLE = "PODMAN_AGENT_VOLUME"
 
 
 def volume(env: Mapping[str, str], uid: int) -> Path:
@@ -24,8 +25,8 @@ def volume(env: Mapping[str, str], uid: int) -> Path:
         PODMAN_AGENT_VOLUME; else podman's own place where it may be written (root is told when it may not, another
         user may never have been meant to have it); else the user's home; else a directory below /tmp.
     """
-    if env.get(VARIABLE):
-        return Path(env[VARIABLE])
+    if chosen := variables.VOLUME.read(env):
+        return Path(chosen)
     if uid == 0 or os.access(existing_ancestor(DEFAULT), os.W_OK):
         return DEFAULT
     home = Path(env.get("HOME") or "/nonexistent") / ".local/share/containers"

@@ -19,23 +19,24 @@ from typing import TYPE_CHECKING
 from podman_agent import planfile
 from podman_agent.errors import PodmanAgentError, VolumeError
 from podman_agent.files import replace
-from podman_agent.plan import render
-from podman_agent.plan import speed as tuning
-from podman_agent.plan.decide import Plan, decide
-from podman_agent.plan.overrides import overrides_from
+from podman_agent.plan import render, speed
+from podman_agent.plan.decide import decide
 from podman_agent.pod import facts as facts_module
-from podman_agent.pod import trials
+from podman_agent.pod import trials, variables
 from podman_agent.pod.volume import volume as volume_of_pod
 from podman_agent.store import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from podman_agent.plan.plan import Plan
     from podman_agent.pod.facts import Facts
+    from podman_agent.pod.values import Program
+    from podman_agent.pod.variables import Forced
 
 ETC = Path("/etc/containers")
 DROP_IN = "50-podman-agent.conf"
-SHIMMED = ("podman", "buildah", "skopeo")
+SHIMMED: tuple[Program, ...] = ("podman", "buildah", "skopeo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Decision:
     alive: str
 
 
-def programs() -> dict[str, str]:
+def programs() -> Mapping[Program, str]:
     """The real programs behind our shims, for a call that goes without a plan."""
     return facts_module.find_programs(os.environ.get("PATH", os.defpath))
 
@@ -99,7 +100,7 @@ def _mount_runroot(runroot: Path) -> None:
     with contextlib.suppress(OSError):
         runroot.rmdir()  # fails unless it is empty
         runroot.mkdir(mode=0o700)
-        trials.mount("tmpfs", str(runroot), "tmpfs", tuning.RUNROOT_FLAGS, tuning.RUNROOT_OPTIONS)
+        trials.mount("tmpfs", str(runroot), "tmpfs", speed.RUNROOT_FLAGS, speed.RUNROOT_OPTIONS)
 
 
 def look(directory: Path | None = None) -> Decision:
@@ -109,9 +110,9 @@ def look(directory: Path | None = None) -> Decision:
         PodmanAgentError: As `podman_agent.plan.decide.decide` does.
     """
     directory = directory or _directory()
-    overrides = overrides_from(os.environ)
+    forced = variables.forced(os.environ)
     volume = volume_of_pod(os.environ, os.geteuid())
-    store, claim = _store(overrides, volume, directory)
+    store, claim = _store(forced, volume, directory)
     found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory), state=directory)
     plan = decide(found, os.environ)
     if claim and claim.message:
@@ -119,14 +120,12 @@ def look(directory: Path | None = None) -> Decision:
     return Decision(found, plan, directory, claim.alive if claim else "")
 
 
-def _store(
-    overrides: Mapping[str, str], volume: Path, directory: Path
-) -> tuple[facts_module.Store, claims.Claim | None]:
+def _store(forced: Forced, volume: Path, directory: Path) -> tuple[facts_module.Store, claims.Claim | None]:
     """Claim a store on the volume, unless the caller names a graphroot of its own."""
-    if overrides.get("GRAPHROOT"):
-        return facts_module.Store(Path(overrides["GRAPHROOT"])), None
+    if graphroot := forced.get(variables.GRAPHROOT):
+        return facts_module.Store(Path(graphroot)), None
     claim = claims.claim(
-        volume, key=overrides.get("CACHE_KEY"), env=os.environ, legacy=volume / "storage", run=directory
+        volume, key=forced.get(variables.CACHE_KEY), env=os.environ, legacy=volume / "storage", run=directory
     )
     return facts_module.Store(claim.graphroot, claim.additional, claim.tmp, claim.store, claim.note), claim
 

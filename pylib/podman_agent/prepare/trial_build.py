@@ -6,15 +6,16 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.pod import trials as calls
+from podman_agent.plan.advice import Trial
+from podman_agent.pod import trials as pod_trials
+from podman_agent.pod.values import ROOTLESS
 from podman_agent.pod.volume import existing_ancestor
 
 if TYPE_CHECKING:
-    from podman_agent.plan.decide import Plan
+    from podman_agent.plan.plan import Plan
     from podman_agent.planfile import Hot
 
 # what an image may have that needs no libraries: a build from scratch can run it
@@ -28,21 +29,6 @@ _PT_INTERP = 3
 _TIMEOUT = 300  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One thing that was tried.
-
-    Attributes:
-        name: What.
-        error: Empty when it worked, else the kernel's or podman's words.
-        needed: Whether no build works without it.
-    """
-
-    name: str
-    error: str
-    needed: bool = True
-
-
 def trials(plan: Plan, hot: Hot) -> list[Trial]:
     """Try what the plan rests on.
 
@@ -51,16 +37,16 @@ def trials(plan: Plan, hot: Hot) -> list[Trial]:
         hot: The same as the shim reads it.
     """
     done = []
-    rootful = plan.id_mode == "root"
-    if not rootful and plan.id_mode != "none":
-        done.append(Trial("user namespace", calls.user_namespace()))
+    own_userns = plan.id_mode != "root"
+    if plan.id_mode in ROOTLESS:
+        done.append(Trial("user namespace", pod_trials.user_namespace()))
     if plan.storage_driver == "overlay" and not plan.mount_program:
         there = existing_ancestor(Path(plan.graphroot))
-        xattr = not rootful or calls.in_user_namespace()
-        done.append(Trial(f"overlay mount on {there}", calls.overlay(there, userns=not rootful, userxattr=xattr)))
+        xattr = own_userns or pod_trials.in_user_namespace()
+        done.append(Trial(f"overlay mount on {there}", pod_trials.overlay(there, userns=own_userns, userxattr=xattr)))
     if plan.can_run:
         bound = bool(plan.volumes)
-        proc = calls.mount_proc(userns=not rootful)
+        proc = pod_trials.mount_proc(userns=own_userns)
         done.append(
             Trial("fresh /proc", f"{proc} (containers have the pod's)" if proc and bound else proc, needed=False)
         )

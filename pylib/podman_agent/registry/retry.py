@@ -13,9 +13,10 @@ import os
 import random
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from podman_agent.errors import ConfigError, TransientError
+from podman_agent.errors import TransientError
+from podman_agent.pod import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,26 +67,13 @@ class Policy:
             ConfigError: If one of them is no number, or attempts is below 1.
         """
         env = os.environ if env is None else env
-        policy = cls()
-        for variable, name in _VARIABLES.items():
-            if text := env.get(variable):
-                try:
-                    policy = replace(policy, **{name: type(getattr(policy, name))(text)})
-                except ValueError as error:
-                    what = f"{variable}={text} is not a number"
-                    raise ConfigError(what) from error
-        if policy.attempts < 1:
-            what = "PODMAN_AGENT_RETRY_ATTEMPTS must be at least 1"
-            raise ConfigError(what)
-        return policy
-
-
-_VARIABLES = {
-    "PODMAN_AGENT_RETRY_ATTEMPTS": "attempts",
-    "PODMAN_AGENT_RETRY_MAX_WAIT": "max_wait",
-    "PODMAN_AGENT_RETRY_DEADLINE": "deadline",
-    "PODMAN_AGENT_RETRY_TIMEOUT": "attempt_timeout",
-}
+        asked: dict[str, Any] = {
+            "attempts": variables.RETRY_ATTEMPTS.read(env),
+            "max_wait": variables.RETRY_MAX_WAIT.read(env),
+            "deadline": variables.RETRY_DEADLINE.read(env),
+            "attempt_timeout": variables.RETRY_TIMEOUT.read(env),
+        }
+        return replace(cls(), **{name: value for name, value in asked.items() if value is not None})
 
 
 @dataclass

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError, VolumeError
-from podman_agent.store import clock, layout, locks, units
+from podman_agent.pod import sizes
+from podman_agent.store import clock, layout, locks
 from podman_agent.store.adopt import adopt, locked_new_store
 from podman_agent.store.content import DRIVERS, image_names
 from podman_agent.store.layout import Store
@@ -341,7 +342,7 @@ class _Claimer:
         if room.low:
             from podman_agent.store.usage import could_free  # noqa: PLC0415 - rarely needed
 
-            freed = units.size_text(could_free(self.volume))
+            freed = sizes.size_text(could_free(self.volume))
             self.messages.append(
                 f"the cache volume is nearly full, {room.text}: `podman-agent gc` could free about {freed}"
             )

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
-from podman_agent.store import clock, layout, locks, record, removal, sealed, units
+from podman_agent.pod import sizes
+from podman_agent.store import clock, layout, locks, record, removal, sealed
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.removal import set_aside
@@ -179,7 +180,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
             outcome.skipped = _busy(store)
             return
         if surplus or not store.provable or unused > policy.age:
-            why = "made for a rush" if surplus else f"unused for {units.age_text(unused)}"
+            why = "made for a rush" if surplus else f"unused for {sizes.age_text(unused)}"
             aside = set_aside(store)
             outcome.done.append(f"store removed, {why}")
         else:
@@ -296,7 +297,7 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
             used -= outcome.freed
     base = usage([directory / "sealed"], root)
     if base and base >= budget:  # nothing back from the last store: its base images are links to these
-        skipped = f"{units.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
+        skipped = f"{sizes.size_text(base)} of base images alone are over the budget: podman-agent cache rm "
         skipped += " ".join(sealed.names(directory))
         outcomes[directory / "sealed"] = Outcome(f"{directory.name}/sealed", skipped=skipped)
         return

@@ -29,6 +29,7 @@ from podman_agent.store.beneath import STRANGE, Root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from podman_agent.pod.values import CacheLocks
     from podman_agent.store.layout import Store
 
 # File systems whose locks the node's own kernel keeps: all pods that can see the volume meet there.
@@ -145,7 +146,7 @@ def trial(directory: Path) -> str:
         root.unlink(path)
 
 
-def distrust(directory: Path, setting: str = "auto") -> str:
+def distrust(directory: Path, setting: CacheLocks = "auto") -> str:
     """Why locks on this volume cannot be relied on; empty when they can.
 
     A trial in one pod proves only what this node's kernel does. On a local file system that is
@@ -197,7 +198,9 @@ def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = ()) -> None:
     argv = [sleep, "infinity"]
     if rubbish:
         # the holder's own process must not be Python: its environment would be the caller's
-        deletion = f"{shlex.quote(sys.executable)} -IS {shlex.quote(ids.__file__)}" if ids.foreign() else "rm -rf --"
+        deletion = "rm -rf --"
+        if ids.foreign():
+            deletion = f"{shlex.quote(sys.executable)} -IS -c {shlex.quote(ids.deleting())}"
         script = f'{deletion} "$@"; exec {sleep} infinity'
         argv = [shell, "-c", script, "podman-agent-claim", *map(str, rubbish)]
     fifo.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podman_agent.store.units import size_text
+from podman_agent.pod.sizes import size_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent import files
 from podman_agent.errors import ConfigError, EngineError, EngineMissingError, MismatchError
+from podman_agent.pod import variables
 from podman_agent.store import layout
 from podman_agent.store.content import image_names
 from podman_agent.store.merge import merge
@@ -67,7 +68,7 @@ def warm(
 def _next_generation(home: Path, images: Sequence[str], env: Mapping[str, str], storage_conf: str) -> tuple[int, int]:
     for leftover in home.glob(".new-*"):
         remove(leftover)
-    ours = flavour(driver=env.get("PODMAN_AGENT_STORAGE_DRIVER", ""))
+    ours = flavour(driver=variables.STORAGE_DRIVER.read(env))
     generations = layout.sealed_generations(home.parent, ours)
     number = max((n for n, _ in layout.sealed_generations(home.parent)), default=0) + 1
     new = home / f".new-{files.token()}"

@@ -84,7 +84,7 @@ def waits() -> Iterator[list[float]]:
 def test_https_never_leads_to_http(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even to a host that is named."""
     with controller(None) as plain, controller(certificate, f"{plain}/other.jar") as secure:
-        monkeypatch.setenv(jar.OTHER_HOSTS, plain.removeprefix("http://"))
+        monkeypatch.setenv("PODMAN_AGENT_JAR_HOSTS", plain.removeprefix("http://"))
         with pytest.raises(MismatchError, match=r"redirected to http://127\.0\.0\.1:\d+, where anybody may answer"):
             jar.fetch(secure, tmp_path, verify=str(certificate))
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +98,7 @@ def test_another_host_is_taken_only_where_it_is_named(
         name = other.removeprefix("https://")
         with pytest.raises(MismatchError, match=f"another host; if that is meant, PODMAN_AGENT_JAR_HOSTS={name}"):
             jar.fetch(secure, tmp_path, verify=str(certificate))
-        monkeypatch.setenv(jar.OTHER_HOSTS, f"x.example,{name}")
+        monkeypatch.setenv("PODMAN_AGENT_JAR_HOSTS", f"x.example,{name}")
         assert jar.fetch(secure, tmp_path, verify=str(certificate)).read_bytes() == content()
     assert waits == []
 

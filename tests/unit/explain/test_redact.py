@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from podman_agent.errors import ConfigError
 from podman_agent.explain.redact import Redactor
-from podman_agent.plan import overrides
+from podman_agent.pod import variables
 
 # what a URL in a message may have in it: it ends at a blank, a quote or a bracket
 ANYTHING = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z"), exclude_characters="\"'<>"), min_size=1)
@@ -86,5 +86,5 @@ def test_ordinary_text_and_short_values_stay(text: str) -> None:
 def test_a_mirror_with_a_login_is_refused_and_not_quoted(value: str) -> None:
     """Podman takes none there, and `plan --json` would show it."""
     with pytest.raises(ConfigError, match="MIRRORS has a login in it") as caught:
-        overrides.mirrors(value)
+        variables.MIRRORS.parse(variables.MIRRORS.full_name, value)
     assert "3cret" not in str(caught.value)
