@@ -260,10 +260,8 @@ def test_unreadable_facts_are_a_data_error(text: str) -> None:
 def test_decide_is_pure() -> None:
     """The whole room imports nothing that could read or write anything: errors, values and variables of the pod."""
     room = Path(plan_module.__file__).parent
-    modules = " ".join(f"podman_agent.plan.{path.stem}" for path in room.glob("[a-z]*.py"))
-    script = (
-        f"import sys; before = set(sys.modules); import {modules.replace(' ', ', ')}; print(*set(sys.modules) - before)"
-    )
+    modules = [f"podman_agent.plan.{path.stem}" for path in room.glob("[a-z]*.py")]
+    script = f"import sys; before = set(sys.modules); import {', '.join(modules)}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     imported = {name for name in done.stdout.split() if name.startswith("podman_agent.")} - set(modules)
     allowed = {"podman_agent.errors", "podman_agent.plan", "podman_agent.pod"}
