@@ -76,7 +76,7 @@ class _Session(requests.Session):
     def __init__(self, source: str) -> None:
         super().__init__()
         self._source = source
-        self._hosts = {_host(source), *(variables.JAR_HOSTS.read(os.environ) or ())}
+        self._hosts = {_host(source), *variables.JAR_HOSTS.value(os.environ)}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target: str | None = super().get_redirect_target(resp)

@@ -14,7 +14,6 @@ from podman_agent.errors import UsageError, VolumeError
 from podman_agent.pod import sizes, variables
 from podman_agent.prepare import state
 from podman_agent.store import claims, gc, gc_held, layout
-from podman_agent.store.settings import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -105,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     policy = gc.Policy(
         budget=parse_size(args.budget) if args.budget else None,
         age=parse_age(args.age),
-        limit=variables.CACHE_STORES.read(os.environ) or LIMIT,
+        limit=variables.CACHE_STORES.value(os.environ),
     )
     check_readable(args.volume)
     try:

@@ -205,7 +205,7 @@ def _bridged(env: dict[str, str], path: str) -> dict[str, str]:
     The plan's default is the pod's network, where podman drops port mappings. A choice of the caller's, or a pod that
     may not make networks, keeps it.
     """
-    if variables.NETWORK.full_name in env or "NET_ADMIN" not in capabilities.effective():
+    if variables.NETWORK.full_name in env or not capabilities.includes(capabilities.effective(), "NET_ADMIN"):
         return dict(env)
     before = env.get("CONTAINERS_CONF_OVERRIDE")
     text = Path(before).read_text(encoding="utf-8") if before else '[containers]\nnetns = "host"\n'

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from podman_agent.errors import UsageError
-from podman_agent.jenkins.trust import LEVELS, Level
+from podman_agent.jenkins.trust import LEVELS
 from podman_agent.pod import volume
 from podman_agent.store.layout import DEFAULT_KEY
+
+if TYPE_CHECKING:
+    from podman_agent.pod.values import TrustLevel
 
 IMAGE = "localhost/jenkins-podman-agent:latest"
 INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
@@ -114,7 +117,7 @@ class PodOptions:
     """
 
     name: str
-    trust: Level = "unprivileged"
+    trust: TrustLevel = "unprivileged"
     cache: Cache = Cache()
     key: str = ""
     layout: Layout = "container"
@@ -134,7 +137,7 @@ class PodOptions:
             )
 
 
-def default_name(trust: Level, cache: Cache, layout: Layout) -> str:
+def default_name(trust: TrustLevel, cache: Cache, layout: Layout) -> str:
     """A name that tells the choices, for a pod that was given none."""
     parts: list[str] = [NAME_PREFIX, trust]
     if cache.kind != "none":

@@ -7,15 +7,20 @@ running pod in the same terms.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-Level = Literal["unprivileged", "userns", "privileged"]
+if TYPE_CHECKING:
+    from podman_agent.pod.capabilities import Capability
+    from podman_agent.pod.values import TrustLevel
 
 # The least with which podman can map ids into the user namespace it makes for itself (all else a build does as root it
 # does inside that namespace, measured in tests/pods; without SETFCAP the kernel refuses a map that holds id 0:
 # https://man7.org/linux/man-pages/man7/user_namespaces.7.html), and DAC_OVERRIDE, without which root cannot write into
 # the workspace that the inbound agent's user 1000 owns.
-BUILD_CAPABILITIES = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
+BUILD_CAPABILITIES: tuple[Capability, ...] = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
+
+
+USERNS_CAPABILITIES: tuple[Capability, ...] = ("SYS_ADMIN",)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Trust:
     comments: dict[str, str] = field(default_factory=dict)
 
 
-LEVELS: dict[Level, Trust] = {
+LEVELS: dict[TrustLevel, Trust] = {
     "unprivileged": Trust(
         security_context={
             "allowPrivilegeEscalation": False,
@@ -48,7 +53,7 @@ LEVELS: dict[Level, Trust] = {
     ),
     "userns": Trust(
         security_context={
-            "capabilities": {"add": ["SYS_ADMIN"]},
+            "capabilities": {"add": [*USERNS_CAPABILITIES]},
             "procMount": "Unmasked",
         },
         pod={"hostUsers": False},

@@ -45,6 +45,11 @@ class Choice(Generic[T_co]):
     value: T_co
     reason: Reason | None = None
 
+    @staticmethod
+    def explained(name: str, value: S, why: str, source: str) -> Choice[S]:
+        """A choice that no variable forces, with its reason."""
+        return Choice(value, Reason(name, value, why, source))
+
 
 class Refusal(NamedTuple):
     """Why a forced value cannot be had here, and what would give it."""

@@ -177,7 +177,7 @@ def _network(facts: Facts, forced: Forced, isolation: Isolation) -> Choice[Netwo
 
 def _no_bridge(facts: Facts) -> Refusal | None:
     if facts.id_mode == "root":
-        if "NET_ADMIN" in facts.capabilities:
+        if facts.has("NET_ADMIN"):
             return None
         return Refusal("a bridge needs CAP_NET_ADMIN", f"capabilities.add: [NET_ADMIN], or {DROP}")
     if facts.tun:
@@ -187,7 +187,7 @@ def _no_bridge(facts: Facts) -> Refusal | None:
 
 
 def _ulimits(facts: Facts) -> Choice[tuple[str, ...]]:
-    if "SYS_RESOURCE" in facts.capabilities and facts.host_user_namespace:
+    if facts.has("SYS_RESOURCE") and facts.host_user_namespace:
         why = "CAP_SYS_RESOURCE lets podman raise limits itself"
         return Choice((), Reason("ulimits", "podman's own", why, SOURCE_RAISED))
     # podman lowers its own nproc to the kernel's pid_max before it starts anything, and cannot raise it again
@@ -214,21 +214,21 @@ def _lock_type(facts: Facts) -> Choice[LockType]:
     if facts.shm_bytes >= SHM_FOR_LOCKS:
         return Choice("")
     why = f"/dev/shm has {facts.shm_bytes} bytes, too few for podman's locks"
-    return Choice("file", Reason("lock_type", "file", why, SOURCE_LOCKS))
+    return Choice.explained("lock_type", "file", why, SOURCE_LOCKS)
 
 
 def _uts(facts: Facts) -> Choice[Uts]:
     if facts.id_mode == "none" or not facts.set_hostname:
         return Choice("private")
     why = f"no container may name itself here ({facts.set_hostname}): each has the pod's host name"
-    return Choice("host", Reason("uts", "host", why, SOURCE_COMMON_SECCOMP))
+    return Choice.explained("uts", "host", why, SOURCE_COMMON_SECCOMP)
 
 
 def _run_directory(facts: Facts) -> Choice[str]:
     if facts.uid != 0 or facts.run_directory == "/run":  # another user's podman never asks for /run
         return Choice("")
     why = "/run cannot be written (readOnlyRootFilesystem: true), so podman and its runtime keep their run state here"
-    return Choice(facts.run_directory, Reason("run_directory", facts.run_directory, why, SOURCE_RUN))
+    return Choice.explained("run_directory", facts.run_directory, why, SOURCE_RUN)
 
 
 def _watched(facts: Facts, *, can_run: bool) -> Choice[tuple[str, ...]]:

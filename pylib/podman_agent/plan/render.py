@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from podman_agent.plan.plan import Plan
+    from podman_agent.pod.values import Runtime
 
 LOOPBACK = ("localhost", "127.0.0.1")
 HEADER = "# Written by podman-agent for this container start; `podman-agent plan` says why.\n"
@@ -57,7 +58,8 @@ def containers_conf(plan: Plan) -> str:
     if plan.runtime == "podman-agent-chroot":
         lines += ["[engine.runtimes]", f"{plan.runtime} = {_array((plan.programs[plan.runtime],))}"]
         # it makes no cgroup, so it may be told to make none
-        lines.insert(lines.index("[engine]") + 1, f"runtime_supports_nocgroups = {_array(('crun', plan.runtime))}")
+        without: tuple[Runtime, ...] = ("crun", plan.runtime)
+        lines.insert(lines.index("[engine]") + 1, f"runtime_supports_nocgroups = {_array(without)}")
     return HEADER + "\n".join(line for line in lines if line) + "\n"
 
 

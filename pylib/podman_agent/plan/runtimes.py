@@ -64,10 +64,11 @@ def runtime_and_cgroups(facts: Facts, forced: Forced) -> tuple[Choice[Runtime], 
     """
     if facts.id_mode == "none":
         return _only_chroot(forced)
-    installed = [Containers(*pair) for pair in _BEST_FIRST if pair[0] in facts.programs]
+    installed = [Containers(*pair) for pair in _BEST_FIRST if facts.program(pair[0])]
     asked_runtime, asked_cgroups = forced.get(variables.RUNTIME), forced.get(variables.CGROUPS)
-    wanted = asked_runtime or (installed[0].runtime if installed else "crun")
-    if wanted not in facts.programs:
+    rule_runtime: Runtime = installed[0].runtime if installed else "crun"
+    wanted = asked_runtime or rule_runtime
+    if not facts.program(wanted):
         msg = f"there is no OCI runtime {wanted}"
         raise EngineMissingError(msg, fix=f"install {wanted} or unset {variables.RUNTIME.full_name}")
     usual = [pair for pair in installed if facts.id_mode == "root" or pair.cgroups == "disabled"]
@@ -86,7 +87,7 @@ def runtime_and_cgroups(facts: Facts, forced: Forced) -> tuple[Choice[Runtime], 
     cgroups = rule.cgroups if asked_cgroups else best.cgroups
     why = "crun starts a container in about 0.6 of runc's time"
     if runtime == "runc":
-        why = "crun refuses a node with hybrid cgroups" if "crun" in facts.programs else "there is no crun"
+        why = "crun refuses a node with hybrid cgroups" if facts.program("crun") else "there is no crun"
     source = SOURCE_CGROUPS if facts.cgroup_node else SOURCE_TOP
     return (
         choose(variables.RUNTIME, forced, runtime, why, SOURCE_CRUN),

@@ -51,15 +51,15 @@ def exec_monitor(facts: Facts, *, can_run: bool) -> Choice[str]:
         can_run: Whether there can be a container to execute in.
     """
     # the script names both: whoever has them elsewhere keeps podman's own way
-    usual = facts.podman == "/usr/bin/podman" and facts.programs.get("conmon") == "/usr/bin/conmon"
-    ours = facts.programs.get("podman-agent-conmon", "")
+    usual = facts.podman == "/usr/bin/podman" and facts.program("conmon") == "/usr/bin/conmon"
+    ours = facts.program("podman-agent-conmon")
     if not (ours and usual and can_run):
         return Choice("")
     why = (
         "docker exec takes 0.61 of the time of a short command and 0.88 of one of 0.2 s: podman is told of the exit"
         " code instead of looking every 25 ms, and no second podman starts to clean up after the first"
     )
-    return Choice(ours, Reason("exec_monitor", ours, why, SOURCE_EXIT_FILE))
+    return Choice.explained("exec_monitor", ours, why, SOURCE_EXIT_FILE)
 
 
 def collector() -> Choice[tuple[str, ...]]:

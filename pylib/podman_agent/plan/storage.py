@@ -33,8 +33,7 @@ def overlay_refused(facts: Facts) -> str:
 
 
 def _fuse(facts: Facts) -> str:
-    usable = facts.fuse_device and facts.id_mode != "none"
-    return facts.programs.get("fuse-overlayfs", "") if usable else ""
+    return facts.program("fuse-overlayfs") if facts.fuse_device and facts.id_mode != "none" else ""
 
 
 def storage_driver(facts: Facts, forced: Forced) -> Choice[StorageDriver]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from podman_agent.errors import PodRefusalError
-from podman_agent.plan.choices import USERNS_FIX, Choice, Reason
+from podman_agent.plan.choices import USERNS_FIX, Choice
 
 if TYPE_CHECKING:
     from podman_agent.pod.capabilities import Capability
@@ -50,7 +50,7 @@ def ids(facts: Facts) -> Choice[IdMode]:
             why += ": images hold files of one owner only"
         case _:
             assert_never(mode)
-    return Choice(mode, Reason("ids", mode, why, SOURCE_IDS))
+    return Choice.explained("ids", mode, why, SOURCE_IDS)
 
 
 def _needs_chroot(facts: Facts) -> None:
@@ -64,10 +64,10 @@ def _without_namespace(facts: Facts) -> str:
     why = f"no user namespace can be made ({facts.user_namespace})"
     if facts.uid != 0:
         raise PodRefusalError(what, f"{why}, and uid {facts.uid} may not chroot", USERNS_FIX)
-    if missing := [name for name in CHROOT_CAPABILITIES if name not in facts.capabilities]:
+    if missing := [name for name in CHROOT_CAPABILITIES if not facts.has(name)]:
         names = ", ".join(missing)
         fix = f"{USERNS_FIX}, or capabilities.add: [{names}]"
         raise PodRefusalError(what, f"{why}, and a build without one needs {names}", fix)
-    if any(program not in facts.programs for program in CHROOT_PROGRAMS):
+    if not all(facts.program(name) for name in CHROOT_PROGRAMS):
         raise PodRefusalError(what, why, USERNS_FIX)
     return why

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 Capability = Literal[
     "CHOWN",
@@ -46,3 +49,13 @@ def effective(process: Path = Path("/proc/self")) -> tuple[Capability, ...]:
     """
     mask = int(status(process)["CapEff"], 16)
     return tuple(name for name, bit in BITS.items() if mask >> bit & 1)
+
+
+def includes(held: Container[Capability], *wanted: Capability) -> bool:
+    """Whether all of these are held: mypy takes any text for ``"X" in held``.
+
+    Args:
+        held: As `effective` gives them.
+        wanted: What is asked for.
+    """
+    return all(name in held for name in wanted)

@@ -103,6 +103,14 @@ class Facts:
             subordinate_ids=lambda: self.subordinate_ids,
         )
 
+    def has(self, capability: Capability) -> bool:
+        """Whether a capability is in force."""
+        return capabilities.includes(self.capabilities, capability)
+
+    def program(self, name: Program) -> str:
+        """The path of a program; empty where it is not installed."""
+        return self.programs.get(name, "")
+
     @property
     def host_user_namespace(self) -> bool:
         """Whether ids here are the node's own: only there does CAP_SYS_RESOURCE raise a hard limit."""
@@ -257,6 +265,7 @@ def read(
     path = env.get("PATH", os.defpath)
     graphroot = store.graphroot
     programs = find_programs(path)
+    podman = programs.get("podman", "")
     write_error = _write_error(graphroot)
     there = existing_ancestor(graphroot)
     version, writable = _cgroup()
@@ -316,7 +325,7 @@ def read(
         journal=Path("/run/systemd/journal/socket").exists(),
         shm_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         kernel=os.uname().release,
-        podman=programs.get("podman", ""),
-        podman_version=_version(programs["podman"]) if "podman" in programs else (),
+        podman=podman,
+        podman_version=_version(podman) if podman else (),
         programs=programs,
     )

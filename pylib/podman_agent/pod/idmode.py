@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from podman_agent.pod.capabilities import includes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
@@ -47,11 +49,11 @@ def id_mode(
     Returns:
         root: podman is root; mapped: it maps a range of ids; single: it maps one; none: no namespace can be made.
     """
-    if not uid and "SYS_ADMIN" in capabilities:
+    if not uid and includes(capabilities, "SYS_ADMIN"):
         return "root"
     if user_namespace():
         return "none"
     if not uid:
-        set_ids = "SETUID" in capabilities and "SETGID" in capabilities
+        set_ids = includes(capabilities, "SETUID", "SETGID")
         return "mapped" if set_ids and (nodes_own or subordinate_ids()) else "single"
     return "mapped" if not no_new_privs and subordinate_ids() else "single"

@@ -19,6 +19,8 @@ from podman_agent.pod import capabilities
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from podman_agent.pod.capabilities import Capability
+
 T = TypeVar("T")
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
@@ -55,8 +57,8 @@ def foreign(*, giving: bool = False) -> bool:
     Args:
         giving: Files are to be given away too; reading and deleting need no CHOWN.
     """
-    have = capabilities.effective()
-    return not ("DAC_OVERRIDE" in have and "FOWNER" in have and ("CHOWN" in have or not giving))
+    wanted: list[Capability] = ["DAC_OVERRIDE", "FOWNER", "CHOWN"]
+    return not capabilities.includes(capabilities.effective(), *wanted[: 3 if giving else 2])
 
 
 def inside(action: Callable[[], T], *, giving: bool = False) -> T:
@@ -128,7 +130,7 @@ def _map_ids(child: int) -> bool:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if done.returncode == 0:
                 continue
-        if "DAC_OVERRIDE" in capabilities.effective():
+        if capabilities.includes(capabilities.effective(), "DAC_OVERRIDE"):
             return False  # a namespace of one id would hide the files of others, which can be reached from here
         try:
             if program == "newgidmap":

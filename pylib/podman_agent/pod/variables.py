@@ -42,7 +42,7 @@ class Variable(Generic[T_co]):
         parse: Takes the variable's whole name and its text; raises ConfigError.
         values: All it may be, where that is a closed set.
         form: How a value is written, where it is not.
-        default: What holds without it, where that is one value.
+        without: What holds without it, in words.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Variable(Generic[T_co]):
     parse: Callable[[str, str], T_co]
     values: tuple[str, ...] = ()
     form: str = ""
-    default: str = ""
+    without: str = ""
 
     @property
     def full_name(self) -> str:
@@ -70,6 +70,26 @@ class Variable(Generic[T_co]):
         """
         text = env.get(self.full_name)
         return self.parse(self.full_name, text) if text else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaulted(Variable[T_co]):
+    """One that has a value where it is not set.
+
+    Attributes:
+        default: That value.
+    """
+
+    default: T_co
+
+    def value(self, env: Mapping[str, str]) -> T_co:
+        """Its value in an environment.
+
+        Raises:
+            ConfigError: The text is no value of this variable.
+        """
+        found = self.read(env)
+        return self.default if found is None else found
 
 
 class Forced:
@@ -103,7 +123,7 @@ def forced(env: Mapping[str, str]) -> Forced:
     return Forced({name: value for name, value in values.items() if value is not None})
 
 
-def _one_of(name: str, values: tuple[T, ...], sets: str, default: str = "") -> Variable[T]:
+def _one_of(values: tuple[T, ...]) -> Callable[[str, str], T]:
     def parse(full_name: str, text: str) -> T:
         for value in values:
             if value == text:
@@ -111,7 +131,11 @@ def _one_of(name: str, values: tuple[T, ...], sets: str, default: str = "") -> V
         msg = f"{full_name}={text} is not a value we know"
         raise ConfigError(msg, fix=f"set it to one of: {', '.join(map(str, values))}")
 
-    return Variable(name, sets, parse, values=tuple(map(str, values)), default=default)
+    return parse
+
+
+def _choice(name: str, sets: str, values: tuple[T, ...], without: str = "") -> Variable[T]:
+    return Variable(name, sets, _one_of(values), values=tuple(map(str, values)), without=without)
 
 
 def _text(_name: str, text: str) -> str:
@@ -182,64 +206,90 @@ def _mirrors(name: str, text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-STORAGE_DRIVER: Variable[ChosenDriver] = _one_of(
-    "STORAGE_DRIVER", get_args(ChosenDriver), "storage driver; a store keeps the one it was made with"
+STORAGE_DRIVER: Variable[ChosenDriver] = _choice("STORAGE_DRIVER", "storage driver", get_args(ChosenDriver))
+ISOLATION: Variable[Isolation] = _choice("ISOLATION", "isolation of build steps", get_args(Isolation))
+RUNTIME: Variable[OciRuntime] = _choice("RUNTIME", "OCI runtime", get_args(OciRuntime))
+CGROUPS: Variable[Cgroups] = _choice("CGROUPS", "whether containers get cgroups", get_args(Cgroups))
+CGROUP_MANAGER: Variable[CgroupManager] = _choice("CGROUP_MANAGER", "who makes cgroups", get_args(CgroupManager))
+EVENTS: Variable[Events] = _choice("EVENTS", "where podman keeps events", get_args(Events))
+LOG_DRIVER: Variable[LogDriver] = _choice("LOG_DRIVER", "where containers' logs are kept", get_args(LogDriver))
+NETWORK: Variable[Network] = _choice("NETWORK", "network of containers", get_args(Network))
+BUILD_FORMAT: Variable[BuildFormat] = _choice("BUILD_FORMAT", "format of built images", get_args(BuildFormat))
+COMPRESSION_LEVEL: Variable[GzipLevel] = _choice(
+    "COMPRESSION_LEVEL", "gzip level of pushed layers", get_args(GzipLevel), without="podman's own, 5"
 )
-ISOLATION: Variable[Isolation] = _one_of("ISOLATION", get_args(Isolation), "isolation of build steps")
-RUNTIME: Variable[OciRuntime] = _one_of("RUNTIME", get_args(OciRuntime), "OCI runtime")
-CGROUPS: Variable[Cgroups] = _one_of("CGROUPS", get_args(Cgroups), "whether containers get cgroups")
-CGROUP_MANAGER: Variable[CgroupManager] = _one_of("CGROUP_MANAGER", get_args(CgroupManager), "who makes cgroups")
-EVENTS: Variable[Events] = _one_of("EVENTS", get_args(Events), "where events are kept")
-LOG_DRIVER: Variable[LogDriver] = _one_of("LOG_DRIVER", get_args(LogDriver), "where the logs of containers are kept")
-NETWORK: Variable[Network] = _one_of("NETWORK", get_args(Network), "network of containers")
-BUILD_FORMAT: Variable[BuildFormat] = _one_of("BUILD_FORMAT", get_args(BuildFormat), "format of built images")
-COMPRESSION_LEVEL: Variable[GzipLevel] = _one_of(
-    "COMPRESSION_LEVEL", get_args(GzipLevel), "gzip level of pushed layers; at 3 a push takes 0.85 of the time"
-    " and 1.02 to 1.08 of the bytes", "5, podman's own",
-)  # fmt: skip
 MIRRORS = Variable(
     "MIRRORS", "mirrors of registries, tried first", _mirrors, form="`docker.io=mirror.example.com/docker,…`"
 )
 INSECURE_REGISTRIES = Variable(
-    "INSECURE_REGISTRIES", "registries that may speak HTTP; those on loopback may, as with docker", _locations,
+    "INSECURE_REGISTRIES",
+    "registries that may speak HTTP",
+    _locations,
     form="`host:port,…`",
-)  # fmt: skip
+    without="those on loopback, as with docker",
+)
 VOLUME = Variable(
-    "VOLUME", "where the cache volume is mounted", _text, form="a directory", default="`/var/lib/containers`"
+    "VOLUME",
+    "where the cache volume is mounted",
+    _text,
+    form="a directory",
+    without="`/var/lib/containers`, or where this user may write",
 )
 GRAPHROOT = Variable("GRAPHROOT", "a graphroot of your own: no store is claimed", _text, form="a directory")
 CACHE_KEY = Variable(
-    "CACHE_KEY", "the part of the cache volume that this pod's team or job has for itself", _text,
-    form="letters, digits, `.`, `_`, `-`", default="`default`",
-)  # fmt: skip
+    "CACHE_KEY",
+    "the part of the cache volume that this pod's team or job has for itself",
+    _text,
+    form="letters, digits, `.`, `_`, `-`",
+    without="`default`",
+)
 CACHE_BUDGET = Variable(
-    "CACHE_BUDGET", "what the stores of a key may add up to; kept at each claim", _size, form="a size, such as `40G`"
+    "CACHE_BUDGET",
+    "what the stores of a key may add up to; kept at each claim",
+    _size,
+    form="a size, such as `40G`",
+    without="no limit",
 )
-CACHE_STORES = Variable("CACHE_STORES", "how many stores a key may have", _count(1), form="a number", default="8")
-CACHE_WAIT = Variable(
-    "CACHE_WAIT", "how long to wait for a store when all are taken", _count(0), form="seconds", default="0"
+CACHE_STORES = Defaulted(
+    "CACHE_STORES", "how many stores a key may have, of each kind of pods", _count(1), form="a number", default=8
 )
-CACHE_IMAGES = Variable(
-    "CACHE_IMAGES", "images the job builds from: the store that has them is preferred", _words,
+CACHE_WAIT = Defaulted(
+    "CACHE_WAIT", "how long to wait for a store when all are taken", _count(0), form="seconds", default=0
+)
+CACHE_IMAGES: Defaulted[tuple[str, ...]] = Defaulted(
+    "CACHE_IMAGES",
+    "images the job builds from: the store that has most of them is preferred",
+    _words,
     form="names, with spaces between",
-)  # fmt: skip
-CACHE_LOCKS: Variable[CacheLocks] = _one_of(
-    "CACHE_LOCKS", get_args(CacheLocks), "whether locks on the volume are believed to hold across nodes: by its file"
-    " system, always, never (a store per pod)", "auto",
-)  # fmt: skip
+    without="none",
+    default=(),
+)
+CACHE_LOCKS: Defaulted[CacheLocks] = Defaulted(
+    "CACHE_LOCKS",
+    "whether locks on the volume hold across nodes: as its file system says, always, never (a store per pod)",
+    _one_of(get_args(CacheLocks)),
+    values=get_args(CacheLocks),
+    default="auto",
+)
 STATE_DIR = Variable(
-    "STATE_DIR", "where the plan is kept", _text, form="a directory", default="`/run/podman-agent`, or below `/tmp`"
+    "STATE_DIR", "where the plan is kept", _text, form="a directory", without="`/run/podman-agent`, or below `/tmp`"
 )
-JAR_HOSTS = Variable(
-    "JAR_HOSTS", "where a controller on https may redirect the download of agent.jar to", _items,
+JAR_HOSTS: Defaulted[tuple[str, ...]] = Defaulted(
+    "JAR_HOSTS",
+    "where a controller on https may redirect the download of agent.jar to",
+    _items,
     form="`host[:port],…`",
-)  # fmt: skip
-RETRY_ATTEMPTS = Variable("RETRY_ATTEMPTS", "attempts in all", _count(1), form="a number", default="5")
-RETRY_MAX_WAIT = Variable(
-    "RETRY_MAX_WAIT", "longest wait between two; 0 never waits", _seconds, form="seconds", default="60"
+    without="its own host",
+    default=(),
 )
-RETRY_DEADLINE = Variable("RETRY_DEADLINE", "no attempt starts later", _seconds, form="seconds", default="600")
-RETRY_TIMEOUT = Variable("RETRY_TIMEOUT", "how long one attempt may take", _seconds, form="seconds", default="1800")
+RETRY_ATTEMPTS = Defaulted("RETRY_ATTEMPTS", "attempts in all", _count(1), form="a number", default=5)
+RETRY_MAX_WAIT = Defaulted(
+    "RETRY_MAX_WAIT", "longest wait between two attempts; 0 never waits", _seconds, form="seconds", default=60.0
+)
+RETRY_DEADLINE = Defaulted(
+    "RETRY_DEADLINE", "no attempt starts later than this after the first", _seconds, form="seconds", default=600.0
+)
+RETRY_TIMEOUT = Defaulted("RETRY_TIMEOUT", "how long one attempt may take", _seconds, form="seconds", default=1800.0)
 
 # in the order of the documentation
 TABLE: tuple[Variable[Any], ...] = (

@@ -12,8 +12,8 @@ import logging
 import os
 import random
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from podman_agent.errors import TransientError
 from podman_agent.pod import variables
@@ -53,11 +53,11 @@ class Policy:
         attempt_timeout: Seconds one attempt may take before it is ended and counts as failed.
     """
 
-    attempts: int = 5
+    attempts: int = variables.RETRY_ATTEMPTS.default
     first_wait: float = 1.0
-    max_wait: float = 60.0
-    deadline: float = 600.0
-    attempt_timeout: float = 1800.0
+    max_wait: float = variables.RETRY_MAX_WAIT.default
+    deadline: float = variables.RETRY_DEADLINE.default
+    attempt_timeout: float = variables.RETRY_TIMEOUT.default
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Policy:
@@ -67,13 +67,12 @@ class Policy:
             ConfigError: If one of them is no number, or attempts is below 1.
         """
         env = os.environ if env is None else env
-        asked: dict[str, Any] = {
-            "attempts": variables.RETRY_ATTEMPTS.read(env),
-            "max_wait": variables.RETRY_MAX_WAIT.read(env),
-            "deadline": variables.RETRY_DEADLINE.read(env),
-            "attempt_timeout": variables.RETRY_TIMEOUT.read(env),
-        }
-        return replace(cls(), **{name: value for name, value in asked.items() if value is not None})
+        return cls(
+            attempts=variables.RETRY_ATTEMPTS.value(env),
+            max_wait=variables.RETRY_MAX_WAIT.value(env),
+            deadline=variables.RETRY_DEADLINE.value(env),
+            attempt_timeout=variables.RETRY_TIMEOUT.value(env),
+        )
 
 
 @dataclass

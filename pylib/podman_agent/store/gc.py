@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
-from podman_agent.pod import sizes
+from podman_agent.pod import sizes, variables
 from podman_agent.store import clock, layout, locks, record, removal, sealed
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.removal import set_aside
-from podman_agent.store.settings import LIMIT
 from podman_agent.store.sweep import sweep
 from podman_agent.store.usage import freed_by, usage
 
@@ -46,7 +45,7 @@ class Policy:
 
     budget: int | None = None
     age: float = DEFAULT_AGE
-    limit: int = LIMIT
+    limit: int = variables.CACHE_STORES.default
 
 
 @dataclass

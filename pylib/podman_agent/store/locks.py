@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent import files
 from podman_agent.errors import EngineError
-from podman_agent.pod import ids
+from podman_agent.pod import ids, variables
 from podman_agent.store.beneath import STRANGE, Root
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def trial(directory: Path) -> str:
         root.unlink(path)
 
 
-def distrust(directory: Path, setting: CacheLocks = "auto") -> str:
+def distrust(directory: Path, setting: CacheLocks = variables.CACHE_LOCKS.default) -> str:
     """Why locks on this volume cannot be relied on; empty when they can.
 
     A trial in one pod proves only what this node's kernel does. On a local file system that is

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from podman_agent.pod.values import CacheLocks, StorageDriver, StoreKind
 
-LIMIT = 8
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,10 +39,10 @@ class Settings:
         """
         return cls(
             budget=variables.CACHE_BUDGET.read(env),
-            limit=variables.CACHE_STORES.read(env) or LIMIT,
-            wait=variables.CACHE_WAIT.read(env) or 0,
-            locks=variables.CACHE_LOCKS.read(env) or "auto",
-            images=frozenset(full_name(n) for n in variables.CACHE_IMAGES.read(env) or ()),
+            limit=variables.CACHE_STORES.value(env),
+            wait=variables.CACHE_WAIT.value(env),
+            locks=variables.CACHE_LOCKS.value(env),
+            images=frozenset(full_name(n) for n in variables.CACHE_IMAGES.value(env)),
             job=env.get("JOB_NAME", ""),
             owner=env.get("POD_NAME") or env.get("HOSTNAME") or os.uname().nodename,
             flavour=flavour(driver=variables.STORAGE_DRIVER.read(env)),
