@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-MAGIC = "podman-agent 5"
+MAGIC = "podman-agent 6"
 PREFIX = b"PODMAN_AGENT_"
 ROOTS_OWN = "/run/podman-agent"
 # What a call needs of a plan. A new field stands here, in `Hot`, and where prepare/state.py fills it.
@@ -19,6 +19,7 @@ FIELDS = (
     ("alive", str),
     ("watched", tuple),
     ("exec_monitor", str),
+    ("home", str),
     ("programs", dict),
     ("flags", tuple),
     ("environment", dict),
@@ -32,12 +33,13 @@ class Hot:
         alive: The FIFO that the holder of our store reads; empty where no store is claimed.
         watched: Verbs whose failure is explained.
         exec_monitor: What `docker exec` has for conmon; empty where that is podman's own.
+        home: What HOME is to be where it is `/`; empty where nothing better is there.
         programs: The real program behind each shim.
         flags: Global flags, right after argv[0].
         environment: Variables that hold where the caller has set none.
     """
 
-    __slots__ = ("alive", "environment", "exec_monitor", "flags", "programs", "watched")
+    __slots__ = ("alive", "environment", "exec_monitor", "flags", "home", "programs", "watched")
 
     def __init__(  # noqa: PLR0917 - keyword-only ones cost the hot path more
         self,
@@ -47,18 +49,29 @@ class Hot:
         alive: str = "",
         watched: "tuple[str, ...]" = (),
         exec_monitor: str = "",
+        home: str = "",
     ) -> None:
         self.programs, self.flags, self.environment = programs, flags, environment or {}
-        self.alive, self.watched, self.exec_monitor = alive, watched, exec_monitor
+        self.alive, self.watched, self.exec_monitor, self.home = alive, watched, exec_monitor, home
+
+
+def _read(path: str, owner: "int | None" = None) -> bytes:
+    """The bytes of a file, by system calls alone: `open` would look at more; none where another user owns it."""
+    number = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        status = posix.fstat(number)
+        if owner not in {None, status.st_uid}:
+            return b""
+        return posix.read(number, status.st_size or 4096)  # what /proc has has no size
+    finally:
+        posix.close(number)
 
 
 def stamp() -> str:
     """Name this container start: the boot and the start time of PID 1 in clock ticks (proc_pid_stat(5))."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb", 0) as file:
-            boot = file.read().strip()
-        with open("/proc/1/stat", "rb", 0) as file:
-            started = file.read().rpartition(b")")[2].split()[19]
+        boot = _read("/proc/sys/kernel/random/boot_id").strip()
+        started = _read("/proc/1/stat").rpartition(b")")[2].split()[19]
     except (OSError, IndexError):
         return "unknown"
     return (boot + b" " + started).decode()
@@ -123,12 +136,12 @@ def decode(data: bytes) -> Hot | None:
 
 def load() -> Hot | None:
     """Read the plan of this container start, if there is one; only a file of our own user is trusted."""
+    owner = posix.geteuid()
     for directory in state_directories():
         try:
-            with open(directory + "/hot", "rb", 0) as file:
-                if posix.fstat(file.fileno()).st_uid != posix.geteuid():
-                    continue
-                return decode(file.read())
+            data = _read(directory + "/hot", owner)
         except OSError:
             continue
+        if data:
+            return decode(data)
     return None

@@ -128,7 +128,6 @@ SHAPES = {
         "arbitrary uid, gid 0, all capabilities dropped (OpenShift), volume",
         ("--user=1000650000:0", "--passwd=false", "--cap-drop=all", NO_SECCOMP, NO_NEW_PRIVS),
         _SINGLE,
-        before="cd /tmp",  # the image's own directory is its user's; the kubernetes plugin mounts a workspace there
     ),
     "no-cgroup": Shape(
         "privileged, no cgroup file system, volume",

@@ -200,7 +200,7 @@ def test_eight_first_calls_make_one_plan_and_all_succeed(shim: Shim) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", b"\0\0\0", b"podman-agent 5", b"podman-agent 5\0x\0y\0999999\0end", os.urandom(4096)],
+    [b"", b"garbage", b"\0\0\0", b"podman-agent 6", b"podman-agent 6\0x\0y\0999999\0end", os.urandom(4096)],
 )
 def test_a_broken_plan_file_is_remade(shim: Shim, content: bytes) -> None:
     """Whatever is in it."""

@@ -22,6 +22,7 @@ def whole() -> Hot:
         environment={"TMPDIR": odd, "EMPTY": ""},
         watched=("build", "run"),
         exec_monitor="/mine",
+        home="/home/jenkins",
     )
 
 

@@ -94,6 +94,8 @@ def main() -> "NoReturn":
     else:
         hot = load() or _first_call(verb)
     _restore_locale()
+    if hot.home and posix.environ.get(b"HOME", b"/") == b"/":
+        posix.environ[b"HOME"] = hot.home.encode()
     for key, value in hot.environment.items():
         posix.environ.setdefault(key.encode(), value.encode("utf-8", "surrogateescape"))
     program = hot.programs.get("podman" if name == "docker" else name, "")

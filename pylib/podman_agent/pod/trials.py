@@ -199,6 +199,10 @@ def overlay(directory: Path, *, userns: bool, userxattr: bool) -> str:
     """
     try:
         base = Path(tempfile.mkdtemp(prefix=TRIAL, dir=directory))
+        # below a setgid directory, as fsGroup makes an emptyDir, it has a group that a namespace of one id does not
+        # know, and overlay is refused for that alone: podman's own maps have it
+        os.chown(base, -1, os.getegid())
+        base.chmod(0o700)
     except OSError as error:
         return error.strerror or str(error)
 

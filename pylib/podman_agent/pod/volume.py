@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.pod import variables
+from podman_agent.pod.home import replacement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ def volume(env: Mapping[str, str], uid: int) -> Path:
         return Path(chosen)
     if uid == 0 or os.access(existing_ancestor(DEFAULT), os.W_OK):
         return DEFAULT
-    home = Path(env.get("HOME") or "/nonexistent") / ".local/share/containers"
+    home = Path(replacement(env, uid) or env.get("HOME") or "/nonexistent") / ".local/share/containers"
     if os.access(existing_ancestor(home), os.W_OK):
         return home
     return Path(f"/tmp/podman-agent-{uid}/containers")

@@ -23,6 +23,7 @@ from podman_agent.plan import render, speed
 from podman_agent.plan.decide import decide
 from podman_agent.pod import facts as facts_module
 from podman_agent.pod import trials, variables
+from podman_agent.pod.home import replacement
 from podman_agent.pod.volume import volume as volume_of_pod
 from podman_agent.store import claims
 
@@ -113,11 +114,25 @@ def look(directory: Path | None = None) -> Decision:
     forced = variables.forced(os.environ)
     volume = volume_of_pod(os.environ, os.geteuid())
     store, claim = _store(forced, volume, directory)
+    _new_graphroot(store.graphroot)
     found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory), state=directory)
     plan = decide(found, os.environ)
     if claim and claim.message:
         sys.stderr.write(f"podman-agent: {claim.message}\n")
     return Decision(found, plan, directory, claim.alive if claim else "")
+
+
+def _new_graphroot(directory: Path) -> None:
+    """Make it, with this user's own group.
+
+    A kubelet makes an emptyDir setgid to fsGroup, and what is made in it inherits a group that a user namespace of one
+    id does not know: podman then ends in `failed to mount overlay ... permission denied`.
+    """
+    with contextlib.suppress(OSError):  # as `facts.read` says why
+        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        if not any(directory.iterdir()):
+            os.chown(directory, -1, os.getegid())
+            directory.chmod(0o711)
 
 
 def _store(forced: Forced, volume: Path, directory: Path) -> tuple[facts_module.Store, claims.Claim | None]:
@@ -152,7 +167,7 @@ def _install(decision: Decision, files: dict[str, str]) -> bool:
 
 def _environment(decision: Decision, *, installed: bool) -> dict[str, str]:
     environment = render.engine_environment(decision.plan)
-    home = os.environ.get("HOME", "")
+    home = replacement(os.environ, decision.facts.uid) or os.environ.get("HOME", "")
     if decision.facts.uid and not os.access(home or "/", os.W_OK):
         # an arbitrary uid has `/` for its home, and podman stops where it can make no ~/.config
         for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
@@ -205,6 +220,7 @@ def ensure() -> planfile.Hot:
                 alive=decision.alive,
                 watched=plan.watched,
                 exec_monitor=plan.exec_monitor,
+                home=replacement(os.environ, decision.facts.uid),
             )
             replace(directory / "hot", planfile.encode(hot))
         except OSError as error:
