@@ -16,6 +16,7 @@ from pods.shapes import NO_NEW_PRIVS, NO_SECCOMP, capabilities
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from subprocess import CompletedProcess
 
 pytestmark = pytest.mark.nested
 FS_GROUP = 1000680000
@@ -36,21 +37,58 @@ podman info --format '{{{{.Store.GraphDriverName}}}}'
 """
 
 
+def empty_dirs(disk: Path, *places: str, fs_group: int | None = None) -> list[str]:
+    """Options that mount an emptyDir in each place, as a kubelet makes one."""
+    mounts = []
+    for place in places:
+        directory = disk / f"kubelet-{secrets.token_hex(3)}"
+        directory.mkdir()
+        if fs_group is not None:
+            os.chown(directory, 0, fs_group)
+        directory.chmod(0o777 if fs_group is None else 0o2777)
+        mounts.append(f"--volume={directory}:{place}")
+    return mounts
+
+
+def run(mirror: outer.Registry, script: str, *options: str) -> CompletedProcess[str]:
+    """Run a script in a pod, in the image's own directory."""
+    env = f"--env=PODMAN_AGENT_MIRRORS=docker.io={mirror.address}"
+    text = script.format(registry=mirror.address, tag=secrets.token_hex(3))
+    command = ("--rm", "--network=host", *options, env, "--entrypoint=bash", outer.IMAGE, "-c", text)
+    return outer.podman("run", *command, check=False)
+
+
 @pytest.mark.parametrize("pod", PODS)
 def test_with_fs_group_on_its_empty_dirs_it_logs_in_builds_pushes_and_runs(
     pod: str, disk: Path, mirror: outer.Registry
 ) -> None:
     """With overlay: a directory made in such an emptyDir has a group that a namespace of one id does not know."""
-    mounts = []
-    for place in ("/home/jenkins/agent", "/var/lib/containers"):
-        directory = disk / f"kubelet-{secrets.token_hex(3)}"
-        directory.mkdir()
-        os.chown(directory, 0, FS_GROUP)
-        directory.chmod(0o2777)
-        mounts.append(f"--volume={directory}:{place}")
-    options = (*PODS[pod], f"--group-add={FS_GROUP}", "--network=host", *mounts, "--entrypoint=bash")
-    env = f"--env=PODMAN_AGENT_MIRRORS=docker.io={mirror.address}"
-    script = JOB.format(registry=mirror.address, tag=secrets.token_hex(3))
-    done = outer.podman("run", "--rm", *options, env, outer.IMAGE, "-c", script, check=False)
+    mounts = empty_dirs(disk, "/home/jenkins/agent", "/var/lib/containers", fs_group=FS_GROUP)
+    done = run(mirror, JOB, *PODS[pod], f"--group-add={FS_GROUP}", *mounts)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == ["4755:0", "overlay"]
+
+
+AGAIN = """set -e
+! touch /var/x /home/jenkins/x 2>/dev/null
+cd /tmp
+printf 'FROM busybox\\nRUN echo hi >/x\\n' > Dockerfile
+docker build -t {registry}/again:{tag} .
+docker build -t {registry}/again:{tag} . | grep 'Using cache'
+docker push -q {registry}/again:{tag}
+docker rmi -f -a >/dev/null
+docker build --cache-from {registry}/steps --cache-to {registry}/steps -t x .
+docker rmi -f -a >/dev/null
+docker build --cache-from {registry}/steps --cache-to {registry}/steps -t x . | grep 'Using cache'
+"""
+
+
+@pytest.mark.parametrize("pod", ["privileged", *PODS])
+def test_with_a_read_only_root_and_an_empty_dir_at_tmp_it_builds_from_its_cache(
+    pod: str, disk: Path, mirror: outer.Registry
+) -> None:
+    """`mkdir /var/tmp/container_images_storage...: read-only file system` is what a cached build ended in."""
+    mounts = empty_dirs(disk, "/tmp", "/var/lib/containers")
+    options = PODS.get(pod, ("--privileged",))
+    done = run(mirror, AGAIN, *options, "--read-only", "--read-only-tmpfs=false", *mounts)
+    assert done.returncode == 0, done.stdout + done.stderr
