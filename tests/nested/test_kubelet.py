@@ -92,3 +92,22 @@ def test_with_a_read_only_root_and_an_empty_dir_at_tmp_it_builds_from_its_cache(
     options = PODS.get(pod, ("--privileged",))
     done = run(mirror, AGAIN, *options, "--read-only", "--read-only-tmpfs=false", *mounts)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+TWICE = """docker version >/dev/null && docker version >/dev/null
+podman-agent doctor | grep -A1 '^better'; podman-agent plan --facts | grep '"volume"'"""
+CURE = "fsGroup does not reach, an initContainer that runs as root: chown 1000 /var/lib/containers"
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_volume_that_the_user_cannot_write_is_said_once_and_by_doctor(
+    disk: Path, mirror: outer.Registry, *, mounted: bool
+) -> None:
+    """A hostPath of root's; without one, the directory that a runtime makes for the image's VOLUME is no fault."""
+    directory = disk / f"kubelet-{secrets.token_hex(3)}"
+    directory.mkdir(mode=0o755)
+    mounts = [f"--volume={directory}:/var/lib/containers"] if mounted else []
+    done = run(mirror, TWICE, *PODS["runAsUser: 1000"], *mounts)
+    assert '"volume": "/home/jenkins/.local/share/containers"' in done.stdout
+    assert done.stderr.count(CURE) == mounted, done.stderr
+    assert done.stdout.count(CURE) == mounted, done.stdout

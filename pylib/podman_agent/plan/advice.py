@@ -106,11 +106,29 @@ def advise(facts: Facts, plan: Plan) -> tuple[Advice, ...]:
     if plan.id_mode != "none" and crun_refuses(facts, plan.runtime):
         better = "leave the node's /sys/fs/cgroup unmounted, or privileged: true with runc in the image"
         found.append(Advice("docker run fails: crun refuses a pod that sees hybrid cgroups", better))
-    if not facts.volume_mounted:
+    if lost := volume_lost(facts):
+        found.append(lost)
+    elif not facts.volume_mounted:
         found.append(Advice("the layer cache is lost with the pod", "a volume at /var/lib/containers"))
     if plan.lock_type:
         found.append(Advice("/dev/shm is too small for podman's locks; files are slower", "an emptyDir at /dev/shm"))
     return tuple(found)
+
+
+def volume_lost(facts: Facts) -> Advice | None:
+    """Say that the pod's volume is not used, where this user cannot write it.
+
+    Args:
+        facts: What the pod is.
+    """
+    if not facts.volume_passed_over:
+        return None
+    problem = f"uid {facts.uid} cannot write the volume at {facts.volume_passed_over}: the store is in {facts.volume}"
+    better = (
+        "securityContext.fsGroup for a PVC or an emptyDir; for a hostPath, which fsGroup does not reach, an"
+        f" initContainer that runs as root: chown {facts.uid} {facts.volume_passed_over}"
+    )
+    return Advice(problem, better)
 
 
 def _instead_of_vfs(facts: Facts, plan: Plan) -> str:

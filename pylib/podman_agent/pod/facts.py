@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from podman_agent.errors import DataError
 from podman_agent.pod import capabilities, idmode, ids, trials
 from podman_agent.pod.values import NOT_TRIED, ROOTLESS, Program
-from podman_agent.pod.volume import DEFAULT, existing_ancestor
+from podman_agent.pod.volume import DEFAULT, existing_ancestor, passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,7 @@ class Facts:
     systemd: bool = False
     volume: str = str(DEFAULT)
     volume_mounted: bool = False
+    volume_passed_over: str = ""  # one that the pod mounts for the store, and this user cannot write
     graphroot: str = str(DEFAULT / "storage")
     graphroot_fs: str = ""
     graphroot_error: str = ""
@@ -303,6 +304,7 @@ def read(
         systemd=_systemd(),
         volume=str(volume),
         volume_mounted=os.path.ismount(volume),
+        volume_passed_over=passed_over(env, uid),
         graphroot=str(graphroot),
         graphroot_fs=file_system(there),
         graphroot_error=write_error,

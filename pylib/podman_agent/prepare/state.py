@@ -20,6 +20,7 @@ from podman_agent import planfile
 from podman_agent.errors import PodmanAgentError, VolumeError
 from podman_agent.files import replace
 from podman_agent.plan import render, speed
+from podman_agent.plan.advice import volume_lost
 from podman_agent.plan.decide import decide
 from podman_agent.pod import facts as facts_module
 from podman_agent.pod import trials, variables
@@ -117,6 +118,8 @@ def look(directory: Path | None = None) -> Decision:
     _new_graphroot(store.graphroot)
     found = facts_module.read(os.environ, volume=volume, store=store, runroot=_runroot(directory), state=directory)
     plan = decide(found, os.environ)
+    if lost := volume_lost(found):
+        sys.stderr.write(f"podman-agent: {lost.problem}; {lost.better}\n")
     if claim and claim.message:
         sys.stderr.write(f"podman-agent: {claim.message}\n")
     return Decision(found, plan, directory, claim.alive if claim else "")

@@ -121,3 +121,27 @@ def test_a_volume_that_was_named_and_is_not_there_is_an_error(tmp_path: Path, as
     done = as_user(CLI, "gc", "--volume", str(tmp_path / "none"))
     assert done.returncode == 64
     assert "there is no such directory" in done.stderr
+
+
+ROW = "100 99 8:1 {root} /var/lib/containers rw,relatime - ext4 /dev/sda1 rw\n"
+
+
+@pytest.mark.parametrize(
+    ("root", "pods"),
+    [
+        ("/srv/cache", True),
+        ("/var/lib/kubelet/pods/0b/volumes/kubernetes.io~empty-dir/cache", True),
+        ("/", True),
+        ("/var/lib/containerd/io.containerd.grpc.v1.cri/containers/0b/volumes/1c", False),
+        (f"/var/lib/containers/storage/volumes/{'0b' * 32}/_data", False),
+    ],
+)
+def test_a_runtimes_directory_for_the_image_is_no_volume_of_the_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, *, pods: bool
+) -> None:
+    """The path of an emptyDir is the kubelet's, the image's one containerd's or podman's: as mountinfo showed them."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (tmp_path / "mountinfo").write_text(ROW.format(root=root))
+    assert bool(volume.passed_over({}, USER, tmp_path / "mountinfo")) == pods
+    assert volume.passed_over({}, 0, tmp_path / "mountinfo") == ""
+    assert volume.passed_over({"PODMAN_AGENT_VOLUME": "/x"}, USER, tmp_path / "mountinfo") == ""
