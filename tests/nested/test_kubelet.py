@@ -69,6 +69,18 @@ def test_with_fs_group_on_its_empty_dirs_it_logs_in_builds_pushes_and_runs(
     assert done.stdout.splitlines()[-2:] == ["4755:0", "overlay"]
 
 
+HOME_OF_PODMAN = "test $HOME = / && podman unshare sh -c 'echo $HOME'"
+
+
+def test_an_arbitrary_uid_has_a_home_behind_the_entrypoint_and_past_it(mirror: outer.Registry) -> None:
+    """Every step, where the agent itself is the pod; podman, where Jenkins replaces the entrypoint or calls exec."""
+    options = PODS["an arbitrary uid (OpenShift)"]
+    assert run(mirror, HOME_OF_PODMAN, *options).stdout == "/home/jenkins\n"
+    script = f"echo $HOME; export HOME=/; {HOME_OF_PODMAN}"
+    behind = outer.podman("run", "--rm", "--interactive", *options, outer.IMAGE, "bash", stdin=script)
+    assert behind.stdout == "/home/jenkins\n" * 2
+
+
 AGAIN = """set -e
 ! touch /var/x /home/jenkins/x 2>/dev/null
 cd /tmp

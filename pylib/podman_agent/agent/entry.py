@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from podman_agent.agent import drain, inbound
 from podman_agent.errors import ConfigError, PodmanAgentError
 from podman_agent.files import replace
+from podman_agent.pod.home import replacement
 from podman_agent.prepare import state
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Its exit code, 128 + n when signal n ended it, or that of our own error.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if home := replacement(os.environ, os.geteuid()):
+        os.environ["HOME"] = home  # java's and every step's
     _plan_early()
     try:
         if command := inbound.command(arguments):

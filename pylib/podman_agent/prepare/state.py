@@ -223,7 +223,7 @@ def ensure() -> planfile.Hot:
                 alive=decision.alive,
                 watched=plan.watched,
                 exec_monitor=plan.exec_monitor,
-                home=replacement(os.environ, decision.facts.uid),
+                home=replacement({}, decision.facts.uid),  # for calls with another HOME than this one's
             )
             replace(directory / "hot", planfile.encode(hot))
         except OSError as error:
