@@ -14,7 +14,7 @@ from podman_agent.plan.plan import Plan
 from podman_agent.planfile import Hot
 from podman_agent.prepare import trial_build as deep
 from podman_agent.prepare.trial_build import Trial, is_static
-from unit.test_plan import EXPECTED, facts
+from unit.plan.test_decide import EXPECTED, facts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from podman_agent.pod.facts import Facts
 from podman_agent.pod.variables import TABLE
 from pods.shapes import SHAPES
 
-RECORDED = Path(__file__).parents[1] / "fixtures/facts"
+RECORDED = Path(__file__).parents[2] / "fixtures/facts"
 FUSE = "/usr/bin/fuse-overlayfs"
 
 # pod -> driver, mount program, isolation, runtime, cgroups, can run containers

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from podman_agent.plan import render
 from podman_agent.plan.decide import decide
-from unit.test_plan import facts
+from unit.plan.test_decide import facts
 
 
 def test_all_three_files_are_toml() -> None:

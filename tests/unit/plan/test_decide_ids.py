@@ -8,7 +8,7 @@ import pytest
 from podman_agent.errors import PodRefusalError
 from podman_agent.plan import render, users
 from podman_agent.plan.decide import decide
-from unit.test_plan import facts
+from unit.plan.test_decide import facts
 
 # what jenkins/pods/unprivileged.yaml adds
 TEMPLATE = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")

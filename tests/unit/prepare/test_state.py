@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PYLIB = Path(__file__).parents[2] / "pylib"
+PYLIB = Path(__file__).parents[3] / "pylib"
 SCRIPT = """
 import os, sys
 from pathlib import Path

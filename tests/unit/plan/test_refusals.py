@@ -8,7 +8,7 @@ import pytest
 from podman_agent.errors import PodRefusalError
 from podman_agent.plan.decide import decide
 from podman_agent.pod.variables import CACHE_LOCKS, PREFIX, TABLE
-from unit.test_plan import facts
+from unit.plan.test_decide import facts
 
 # pod, variable, value, a word of the cure; each seen to fail there with the real podman before it was refused
 REFUSED = [
