@@ -28,7 +28,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/hadolint Containerfile
 	$(PYTHON) tools/shell_scripts.py | xargs shellcheck
 
-bench:  ## half an hour: against podman's defaults, buildah and dockerd; writes bench/results.json, the README's table and chart
+bench:  ## half an hour: against podman's defaults, buildah and dockerd; writes bench/results.json, the table and chart of docs/explanation/performance.md
 	$(PYTHON) -m bench $(BENCH)
 
 soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one cache volume; figures in .cache/soak

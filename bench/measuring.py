@@ -101,6 +101,12 @@ def ratio(samples: Samples, ours: str, theirs: str, limit: float, *, at_least: b
     return Check(f"{ours} / {theirs}", value, limit, at_least)
 
 
+def spread(values: list[float]) -> dict[str, object]:
+    """What is kept of a series: how many, the median and the quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+    return {"n": len(values), "median": round(middle, 5), "quartiles": [round(low, 5), round(high, 5)]}
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table.
@@ -128,10 +134,7 @@ class Row:
             "measure": self.measure,
             "date": self.date,
             "unit": self.unit,
-            "series": {
-                name: {"median": round(statistics.median(values), 5), "samples": [round(v, 5) for v in values]}
-                for name, values in self.samples.items()
-            },
+            "series": {name: spread(values) for name, values in self.samples.items()},
             "checks": [
                 {"what": c.what, "value": round(c.value, DIGITS), "goal": f"{'≥' if c.at_least else '≤'} {c.limit:g}"}
                 | {"limit": c.limit, "at_least": c.at_least, "met": c.met}

@@ -1,4 +1,4 @@
-"""results.json, and what is made of it: the README's table and chart. Standard library only."""
+"""results.json, and what is made of it: the page's table and chart. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bench.stage import Stage
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parent / "README.md"
+PAGE = HERE.parent / "docs/explanation/performance.md"
 CHART = HERE / "results.svg"
 BEGIN, END = "<!-- bench -->\n", "<!-- end of bench -->"
 Results = dict[str, Any]
@@ -60,6 +61,9 @@ def keep(path: Path, row: Row, stage: Stage) -> None:
     results["machine"] = machine(stage.work)
     results["versions"] = {**results.get("versions", {}), **versions(stage)}
     results.setdefault("rows", {})[row.name] = row.to_json()
+    raw = HERE / "results" / f"{row.name}.json"  # an artefact of this run, not kept with the sources
+    raw.parent.mkdir(exist_ok=True)
+    raw.write_text(json.dumps(row.samples) + "\n")
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     aside.rename(path)
@@ -87,8 +91,8 @@ def table(results: Results) -> str:
     head = f"{m['cpu']}, {m['memory']}, kernel {m['kernel']}, {m['disk']}, cgroups {m['cgroups']}; {results['date']}."
     versions_of = ", ".join(f"{name}: {number}" for name, number in sorted(results["versions"].items()))
     lines = [
-        head,
-        f"{versions_of}.",
+        *textwrap.wrap(head, 130),
+        *textwrap.wrap(f"{versions_of}.", 130),
         "",
         "| measure | medians | figure | goal | met |",
         "|---|---|---|---|---|",
@@ -131,10 +135,10 @@ def chart(results: Results) -> str:
 
 
 def render(path: Path) -> None:
-    """Write the chart, and the table between the README's marks."""
+    """Write the chart, and the table between the page's marks."""
     results = json.loads(path.read_text())
     CHART.write_text(chart(results))
-    text = README.read_text()
+    text = PAGE.read_text()
     if BEGIN in text:
         before, _, rest = text.partition(BEGIN)
-        README.write_text(before + BEGIN + table(results) + END + rest.partition(END)[2])
+        PAGE.write_text(before + BEGIN + table(results) + END + rest.partition(END)[2])

@@ -1,4 +1,4 @@
-"""Write the table of docs/pod-shapes.md from what tests/pods/test_shapes.py saw."""
+"""Write the table of docs/reference/pod-shapes.md from what tests/pods/test_shapes.py saw."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache/pod-shapes.json"
-PAGE = ROOT / "docs/pod-shapes.md"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs/reference/pod-shapes.md"
 HEAD = """# What works in which pod
 
 Written by `tools/pod_shapes.py` from the results of `tests/pods/test_shapes.py`, which starts the agent image under
@@ -29,15 +28,12 @@ containerd itself.
 
 
 def main() -> None:
-    """Write the page, and the same table into the README."""
+    """Write the page."""
     rows = []
     for shape in json.loads(RESULTS.read_text()).values():
         done = ["yes" if shape[what] else "no" for what in ("build", "push", "run")]
         rows.append("| " + " | ".join([shape["title"], *done, *shape["plan"]]) + " |\n")
     PAGE.write_text(HEAD + "".join(rows))
-    table = HEAD.partition("\n\n|")[2].join(["|", "".join(rows)])
-    before, mark, rest = README.read_text().partition("<!-- pod shapes -->\n")
-    README.write_text(before + mark + table + rest[rest.index("<!-- end of pod shapes -->") :])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much of corpus.toml works with our `docker`, with a bare podman, and with podman-docker's script.
 
-``PYTHONPATH=tools:tests python tests/docker_cli/compare.py``; the figures are in docs/docker.md. All three run in one
-pod under the same plan and configuration files.
+``PYTHONPATH=tools:tests python tests/docker_cli/compare.py``; the figures are in docs/reference/docker.md.
+All three run in one pod under the same plan and configuration files.
 """
 
 from __future__ import annotations

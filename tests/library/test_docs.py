@@ -10,7 +10,7 @@ import venv
 import outer
 import pytest
 
-DOCS = outer.ROOT / "docs/library.md"
+DOCS = outer.ROOT / "docs/reference/library.md"
 
 
 def blocks(language: str) -> list[str]:

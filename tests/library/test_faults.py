@@ -1,6 +1,6 @@
 """Every misbehaviour of a registry: the right image arrives, or the exit code and the cause say why not.
 
-The cases are the table in docs/library.md, row by row; `python -m library.test_faults` prints it.
+The cases are the table in docs/reference/library.md, row by row; `python -m library.test_faults` prints it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from library.faultproxy import BLOB_GET, BLOB_START, BLOB_UPLOAD, MANIFEST_GET, 
 from podman_agent.registry.access import Access
 from podman_agent.registry.client import Registry
 
-DOCS = outer.ROOT / "docs/library.md"
+DOCS = outer.ROOT / "docs/reference/library.md"
 FOREVER = 10**6
 PING = r"GET /v2/"
 number = itertools.count(int(time.time() * 1000))

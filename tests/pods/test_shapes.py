@@ -47,7 +47,7 @@ test $(stat -c %u $ws/file) = $(id -u); cat $ws/file"""
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, object]]:
-    """What each shape was seen to do; `tools/pod_shapes.py` makes the table of docs/pod-shapes.md of it."""
+    """What each shape was seen to do; `tools/pod_shapes.py` makes the table of docs/reference/pod-shapes.md of it."""
     seen: dict[str, object] = {}
     yield seen
     if len(seen) == len(SHAPES):

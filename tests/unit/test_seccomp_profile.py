@@ -1,4 +1,4 @@
-"""What docs/seccomp.md says of jenkins/seccomp/podman-agent.json, held against containerd's default profile."""
+"""What docs/how-to/seccomp.md says of jenkins/seccomp/podman-agent.json, held against containerd's default profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pods.shapes import PROFILE, SECCOMP
 
-DOCUMENT = Path(__file__).parents[2] / "docs/seccomp.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/how-to/seccomp.md"
 CONTAINERD = json.loads((SECCOMP / "containerd-default.json").read_text())
 OURS = json.loads(PROFILE.read_text())
 REFUSED = {name for rule in OURS["syscalls"] for name in rule["names"]}

@@ -173,7 +173,7 @@ def _remove(args: argparse.Namespace) -> int:
         what = f"not removed: {', '.join(held)}"
         why = next(o.skipped for o in outcomes if o.skipped)
         why = "a pod is using it" if why.startswith("in use") else why
-        raise ConfigError(what, why, "wait for the pod to end, or see docs/cache.md")
+        raise ConfigError(what, why, "wait for the pod to end, or see docs/how-to/cache.md")
     return 0
 
 

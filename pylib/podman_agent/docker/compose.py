@@ -1,6 +1,6 @@
 """``docker compose`` and ``docker-compose``: docker's own plugin on our socket, or podman-compose.
 
-Docker's plugin passes more of the compose test (docs/docker.md has the table); podman-compose is
+Docker's plugin passes more of the compose test (docs/reference/docker.md has the table); podman-compose is
 what is left where no package of it exists.
 """
 

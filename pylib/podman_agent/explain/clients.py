@@ -62,7 +62,7 @@ RULES = (
         "Error: looking up compose provider failed",
         r"looking up compose provider failed",
         "podman compose only calls docker-compose or podman-compose, and none is installed",
-        "install docker-compose in the image (docs/docker.md), or set PODMAN_COMPOSE_PROVIDER",
+        "install docker-compose in the image (docs/reference/docker.md), or set PODMAN_COMPOSE_PROVIDER",
         "https://docs.podman.io/en/latest/markdown/podman-compose.1.html",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from podman_agent.explain.explanation import BUILDAH, PODMAN, Explanation
 
-_SECCOMP = "leave seccompProfile undefined, or use Localhost with podman-agent.json (docs/seccomp.md)"
+_SECCOMP = "leave seccompProfile undefined, or use Localhost with podman-agent.json (docs/how-to/seccomp.md)"
 HEADING = "The pod"
 RULES = (
     Explanation(

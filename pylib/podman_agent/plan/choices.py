@@ -16,7 +16,7 @@ PRIVILEGED = "set securityContext.privileged: true"
 DROP = "drop the variable"
 USERNS_FIX = (
     "leave seccompProfile undefined, or set seccompProfile: {type: Localhost, localhostProfile: podman-agent.json}"
-    " (docs/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
+    " (docs/how-to/seccomp.md), with capabilities SETUID, SETGID and SETFCAP"
 )
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S", bound=str)

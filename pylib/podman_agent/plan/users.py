@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 SOURCE_IDS = "https://github.com/containers/podman/blob/v5.4.2/pkg/rootless/rootless_linux.go"
 CHROOT_FIX = "capabilities.add: [SYS_CHROOT], or leave seccompProfile undefined"
-# what a build without any namespace fails without, each seen to (docs/seccomp.md): layers and steps have files of
-# other owners, steps change user, and what an aborted one leaves is killed
+# what a build without any namespace fails without, each seen to (docs/how-to/seccomp.md): layers and steps have files
+# of other owners, steps change user, and what an aborted one leaves is killed
 CHROOT_CAPABILITIES: tuple[Capability, ...] = (
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SYS_CHROOT"),
 )
