@@ -25,6 +25,8 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	PYTHONPATH=pylib $(VENV)/bin/lint-imports
+	$(VENV)/bin/vulture
 	$(VENV)/bin/hadolint Containerfile
 	$(PYTHON) tools/shell_scripts.py | xargs shellcheck
 

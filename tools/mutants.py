@@ -119,7 +119,7 @@ def main() -> int:
             count, left = survivors(tree, path)
             tried, alive = tried + count, alive + len(left)
             for node in left:
-                print(f"{path}:{node.lineno} {node.value}", flush=True)
+                print(f"{path}:{node.lineno} {node.value!r}", flush=True)
     print(f"{tried} tried, {alive} survived")
     return int(bool(alive))
 

@@ -144,8 +144,8 @@ def _initramfs(kernel_tree: Path, init: str, directory: Path) -> Path:
     _run("busybox", "depmod", "-b", str(kernel_tree), modules.name)
     wanted, listed = list(MODULES), {}
     for line in (modules / "modules.dep").read_text().splitlines():
-        path, _, needs = line.partition(":")
-        listed[Path(path).stem.replace("-", "_")] = (path, needs.split())
+        path, _, names = line.partition(":")
+        listed[Path(path).stem.replace("-", "_")] = (path, names.split())
     while wanted:
         path, needs = listed.get(wanted.pop(), ("", []))
         target = tree / "lib/modules" / modules.name / path

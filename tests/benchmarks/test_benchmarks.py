@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -43,7 +44,7 @@ def test_rounds_are_interleaved_and_end_in_time() -> None:
         order.append(name)
         return 1.0
 
-    samples = measuring.paired({n: lambda n=n: sample(n) for n in "AB"}, rounds=9, seconds=0, least=2)
+    samples = measuring.paired({n: functools.partial(sample, n) for n in "AB"}, rounds=9, seconds=0, least=2)
     assert order == ["A", "B", "B", "A"]
     assert samples == {"A": [1.0, 1.0], "B": [1.0, 1.0]}
 

@@ -11,10 +11,14 @@ import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import host
 import outer
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -56,7 +60,7 @@ def namespace() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def agent_jar(tmp_path_factory) -> Path:
+def agent_jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A jar in agent.jar's place, compiled here: it tells what it was started with."""
     host.ensure("ecj")
     directory = tmp_path_factory.mktemp("jar")
@@ -75,7 +79,7 @@ def agent_jar(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def groovy(tmp_path_factory):
+def groovy(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Run Jenkinsfiles with run.groovy beside this file; its configuration is described there."""
     host.ensure("groovy")
 
@@ -96,10 +100,10 @@ def groovy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def told():
+def told() -> Any:
     """The lines of JSON in the output of `groovy`, those of one kind."""
 
-    def of(kind: str, done: subprocess.CompletedProcess[str]) -> list:
+    def of(kind: str, done: subprocess.CompletedProcess[str]) -> list[Any]:
         assert done.returncode == 0, done.stdout + done.stderr
         lines = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("[json] ")]
         return [line[kind] for line in lines if kind in line]
@@ -168,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def controller(agent_jar):
+def controller(agent_jar: Any) -> Iterator[Any]:
     """A running stand-in for a Jenkins controller, below a path as behind an ingress."""
     said = Controller(agent_jar.read_bytes())
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"controller": said}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,20 +14,21 @@ CLOUD_KEYS = {"name", "jenkinsUrl", "webSocket", "containerCapStr", "templates"}
 TEMPLATE_KEYS = {"name", "label", "yaml"}
 
 
-def load() -> dict:
+def load() -> dict[str, Any]:
     casc = yaml.safe_load((ROOT / "jenkins/casc/podman-agent.yaml").read_text())
     [cloud] = casc["jenkins"]["clouds"]
-    return cloud["kubernetes"]
+    found: dict[str, Any] = cloud["kubernetes"]
+    return found
 
 
-def test_keys_are_the_plugins_own():
+def test_keys_are_the_plugins_own() -> None:
     cloud = load()
     assert cloud.keys() == CLOUD_KEYS
     for template in cloud["templates"]:
         assert template.keys() == TEMPLATE_KEYS
 
 
-def test_each_template_is_one_shipped_pod_and_none_is_missing():
+def test_each_template_is_one_shipped_pod_and_none_is_missing() -> None:
     shipped = {}
     for path in (ROOT / "jenkins/pods").glob("*.yaml"):
         pod = list(yaml.safe_load_all(path.read_text()))[-1]

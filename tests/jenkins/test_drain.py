@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ DRAIN = "from podman_agent.agent import drain; print(drain.drain({seconds}, podm
 
 
 @pytest.fixture
-def drained(tmp_path, namespace):
+def drained(tmp_path: Path, namespace: Any) -> Any:
     """Run a setup, the drain and what looks at its result, as one script that is PID 1."""
 
     def run(setup: str, after: str, seconds: float = 8, podman: str = "true") -> list[str]:
@@ -34,17 +35,17 @@ STARTED = "until pgrep -f '^{name}' >/dev/null; do sleep 0.02; done"
 
 
 @pytest.mark.parametrize("name", ["podman", "/usr/bin/buildah", "skopeo"])
-def test_engine_is_asked_to_end(drained, name):
+def test_engine_is_asked_to_end(drained: Any, name: str) -> None:
     setup = f"(exec -a {name} sleep 60) &\n{STARTED.format(name=name)}"
     assert drained(setup, "wait $!; echo $?") == ["0", "143"]
 
 
-def test_engine_that_ignores_it_is_killed_and_counted(drained):
+def test_engine_that_ignores_it_is_killed_and_counted(drained: Any) -> None:
     setup = f"trap '' TERM\n(exec -a podman sleep 60) &\ntrap - TERM\n{STARTED.format(name='podman')}"
     assert drained(setup, "wait $!; echo $?", seconds=6) == ["1", "137"]
 
 
-def test_engine_that_a_script_starts_after_the_first_is_ended_too(drained):
+def test_engine_that_a_script_starts_after_the_first_is_ended_too(drained: Any) -> None:
     setup = (
         "first() { (exec -a podman sleep 60); (exec -a buildah sleep 61); echo end; }\nfirst &\n"
         f"{STARTED.format(name='podman')}"
@@ -52,7 +53,7 @@ def test_engine_that_a_script_starts_after_the_first_is_ended_too(drained):
     assert sorted(drained(setup, "wait")) == ["0", "end"]
 
 
-def test_other_programs_and_engines_of_another_root_are_left_alone(drained):
+def test_other_programs_and_engines_of_another_root_are_left_alone(drained: Any) -> None:
     """The other root stands for the node, in a pod that shares its process ids."""
     setup = (
         "mount -t tmpfs none /mnt && mkdir /mnt/root && mount --rbind / /mnt/root\n"
@@ -63,5 +64,5 @@ def test_other_programs_and_engines_of_another_root_are_left_alone(drained):
     assert drained(setup, after) == ["0", "all alive"]
 
 
-def test_missing_podman_does_not_matter(drained):
+def test_missing_podman_does_not_matter(drained: Any) -> None:
     assert drained("", "", podman="/no/podman") == ["0"]

@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 SECRET = "deadbeef" * 8
 
 
 @pytest.fixture
-def entry(tmp_path, namespace):
+def entry(tmp_path: Path, namespace: Any) -> Iterator[Any]:
     """Start the entrypoint as the first process of a PID namespace, with a podman that only notes how it is called.
 
     The namespace matters: at its end the entrypoint stops every engine and container it can see.
@@ -60,7 +64,9 @@ def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
     os.kill(int(child), number)
 
 
-def test_agent_starts_on_the_controllers_jar_with_its_secret_in_a_private_file(entry, controller, tmp_path):
+def test_agent_starts_on_the_controllers_jar_with_its_secret_in_a_private_file(
+    entry: Any, controller: Any, tmp_path: Path
+) -> None:
     controller.faults = [503]
     code, out, err = finished(
         entry(
@@ -87,7 +93,7 @@ def test_agent_starts_on_the_controllers_jar_with_its_secret_in_a_private_file(e
     assert (tmp_path / "work/podman-agent/agent.jar").read_bytes() == controller.jar
 
 
-def test_secret_is_in_no_argv_while_the_agent_runs(entry, agent_jar):
+def test_secret_is_in_no_argv_while_the_agent_runs(entry: Any, agent_jar: Any) -> None:
     process = entry(JENKINS_AGENT_FILE=str(agent_jar), JENKINS_SECRET=SECRET, JAVA_OPTS="-Dstay=true")
     for line in process.stdout:
         if line.startswith("java "):
@@ -102,32 +108,32 @@ def test_secret_is_in_no_argv_while_the_agent_runs(entry, agent_jar):
     assert process.wait(30) == 143
 
 
-def test_named_jar_is_used_and_no_controller_asked(entry, agent_jar, controller):
+def test_named_jar_is_used_and_no_controller_asked(entry: Any, agent_jar: Any, controller: Any) -> None:
     code, out, _ = finished(entry("-url", controller.url, JENKINS_AGENT_FILE=str(agent_jar)))
     assert (code, out[:2]) == (0, ["argument -url", f"argument {controller.url}"])
     assert controller.requests == []
 
 
-def test_named_file_that_is_no_jar_is_exit_76(entry, tmp_path):
+def test_named_file_that_is_no_jar_is_exit_76(entry: Any, tmp_path: Path) -> None:
     (tmp_path / "agent.jar").write_text("no")
     code, out, err = finished(entry(JENKINS_AGENT_FILE=str(tmp_path / "agent.jar")))
     assert (code, out) == (76, [])
     assert "is not a jar" in err
 
 
-def test_without_jar_and_controller_the_missing_variable_is_named(entry):
+def test_without_jar_and_controller_the_missing_variable_is_named(entry: Any) -> None:
     code, out, err = finished(entry(JENKINS_DIRECT_CONNECTION="jenkins:50000"))
     assert (code, out) == (78, [])
     assert "set JENKINS_URL or JENKINS_AGENT_FILE" in err
 
 
-def test_missing_jar_on_the_controller_is_exit_69(entry, controller):
+def test_missing_jar_on_the_controller_is_exit_69(entry: Any, controller: Any) -> None:
     code, out, err = finished(entry(JENKINS_URL=controller.url.replace("/jenkins/", "/other/")))
     assert (code, out) == (69, [])
     assert "404" in err
 
 
-def test_setting_given_twice_warns_on_stderr(entry, agent_jar):
+def test_setting_given_twice_warns_on_stderr(entry: Any, agent_jar: Any) -> None:
     _, _, err = finished(entry("-name", "a", JENKINS_AGENT_NAME="b", JENKINS_AGENT_FILE=str(agent_jar)))
     assert "warning: -name is set by the arguments and by JENKINS_AGENT_NAME" in err
 
@@ -135,11 +141,11 @@ def test_setting_given_twice_warns_on_stderr(entry, agent_jar):
 @pytest.mark.parametrize(
     ("command", "code"), [("true", 0), ("false", 1), ("no-such-command", 127), ("/etc/passwd", 126)]
 )
-def test_one_plain_argument_runs_that_command_and_gives_its_code(entry, command, code):
+def test_one_plain_argument_runs_that_command_and_gives_its_code(entry: Any, command: str, code: int) -> None:
     assert finished(entry(command))[0] == code
 
 
-def test_missing_java_is_one_line(entry, agent_jar):
+def test_missing_java_is_one_line(entry: Any, agent_jar: Any) -> None:
     code, out, err = finished(
         entry("-url", "http://j/", JENKINS_AGENT_FILE=str(agent_jar), JENKINS_JAVA_BIN="/no/java")
     )
@@ -148,7 +154,7 @@ def test_missing_java_is_one_line(entry, agent_jar):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_other_signals_reach_the_command(entry, number, tmp_path):
+def test_other_signals_reach_the_command(entry: Any, number: Any, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text(
         f"#!/bin/sh\ntrap 'echo got {number.name}; exit 3' {number.name[3:]}\necho ready\nwhile :; do sleep 0.1; done\n"
@@ -160,7 +166,7 @@ def test_other_signals_reach_the_command(entry, number, tmp_path):
     assert finished(process)[:2] == (3, [f"got {number.name}"])
 
 
-def test_sigterm_ends_an_engine_of_a_build_before_the_command_itself(entry, tmp_path):
+def test_sigterm_ends_an_engine_of_a_build_before_the_command_itself(entry: Any, tmp_path: Path) -> None:
     """The engine is a stand-in: what counts here is who is told to end, and when."""
     engine = tmp_path / "bin/buildah"
     up = tmp_path / "up"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
 import pytest
@@ -10,8 +11,11 @@ import yaml
 from podman_agent import cli
 from podman_agent.jenkins import podsecurity
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def printed(capsys, *args: str) -> str:
+
+def printed(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     assert cli.main(["pod", *args]) == 0
     return capsys.readouterr().out
 
@@ -26,7 +30,9 @@ def printed(capsys, *args: str) -> str:
         )
     ),
 )
-def test_every_combination_is_valid_and_reproduced_by_its_first_line(capsys, trust, cache, layout):
+def test_every_combination_is_valid_and_reproduced_by_its_first_line(
+    capsys: pytest.CaptureFixture[str], trust: Any, cache: Any, layout: Any
+) -> None:
     text = printed(capsys, "--trust", trust, "--cache", cache, "--layout", layout, "--key", "team-a")
     objects = list(yaml.safe_load_all(text))
     for made in objects:
@@ -36,7 +42,7 @@ def test_every_combination_is_valid_and_reproduced_by_its_first_line(capsys, tru
     assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in objects[-1]["spec"]["containers"][0]["env"]
 
 
-def test_host_path_costs_the_baseline_level(capsys):
+def test_host_path_costs_the_baseline_level(capsys: pytest.CaptureFixture[str]) -> None:
     pod = yaml.safe_load(printed(capsys, "--cache", "hostpath:/data"))
     assert list(podsecurity.baseline_violations(pod)) == ["volume storage: hostPath"]
 
@@ -58,7 +64,7 @@ def test_host_path_costs_the_baseline_level(capsys):
         ("--format", "pod", "file.yaml"),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_one_line_and_exit_64(capsys, args):
+def test_a_choice_that_makes_no_sense_is_one_line_and_exit_64(capsys: pytest.CaptureFixture[str], args: Any) -> None:
     assert cli.main(["pod", *args]) == 64
     output = capsys.readouterr()
     assert output.out == ""
@@ -66,7 +72,9 @@ def test_a_choice_that_makes_no_sense_is_one_line_and_exit_64(capsys, args):
 
 
 @pytest.mark.parametrize("content", [None, "kind: Service\n", "{", "- 1\n", b"\xff\xfe"])
-def test_a_file_that_holds_no_pod_is_one_line_and_exit_65(capsys, tmp_path, content):
+def test_a_file_that_holds_no_pod_is_one_line_and_exit_65(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: Any
+) -> None:
     path = tmp_path / "pod.yaml"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -79,7 +87,9 @@ def test_a_file_that_holds_no_pod_is_one_line_and_exit_65(capsys, tmp_path, cont
     assert str(path) in output.err
 
 
-def test_jenkinsfile_stanza_holds_the_pod_of_a_file_with_a_claim(capsys, tmp_path):
+def test_jenkinsfile_stanza_holds_the_pod_of_a_file_with_a_claim(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "pod.yaml"
     path.write_text(printed(capsys, "--cache", "pvc:claim"))
     text = printed(capsys, "--format", "jenkinsfile", str(path))
@@ -88,7 +98,7 @@ def test_jenkinsfile_stanza_holds_the_pod_of_a_file_with_a_claim(capsys, tmp_pat
     assert "defaultContainer 'podman'" in text
 
 
-def test_jcasc_escapes_what_it_would_substitute(capsys, tmp_path):
+def test_jcasc_escapes_what_it_would_substitute(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "pod.yaml"
     path.write_text("kind: Pod\nmetadata:\n  name: x\nspec:\n  nodeName: ${HOME}\n")
     casc = yaml.safe_load(printed(capsys, "--format", "jcasc", str(path)))

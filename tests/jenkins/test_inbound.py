@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from podman_agent.agent import inbound
 from podman_agent.errors import ConfigError
@@ -14,7 +16,7 @@ def argv(*arguments: str, **env: str) -> list[str]:
     return inbound.java_command(made, "agent.jar", "/shm/secret" if made.secret else "")
 
 
-def test_variables_the_kubernetes_plugin_sets():
+def test_variables_the_kubernetes_plugin_sets() -> None:
     made = inbound.settings(
         (),
         {
@@ -47,17 +49,17 @@ def test_variables_the_kubernetes_plugin_sets():
         ("JENKINS_PROTOCOLS", "-protocols"),
     ],
 )
-def test_variable_becomes_its_option_and_is_never_split(variable, option):
+def test_variable_becomes_its_option_and_is_never_split(variable: str, option: str) -> None:
     assert argv(**{variable: "some value"}) == ["java", "-jar", "agent.jar", option, "some value"]
     assert argv(**{variable: ""}) == ["java", "-jar", "agent.jar"]
 
 
 @pytest.mark.parametrize(("value", "given"), [("true", ["-webSocket"]), ("TRUE", []), ("1", []), ("false", [])])
-def test_web_socket_only_when_the_variable_is_exactly_true(value, given):
+def test_web_socket_only_when_the_variable_is_exactly_true(value: str, given: Any) -> None:
     assert argv(JENKINS_WEB_SOCKET=value)[3:] == given
 
 
-def test_jenkins_name_overrides_jenkins_agent_name_and_says_so_when_they_differ():
+def test_jenkins_name_overrides_jenkins_agent_name_and_says_so_when_they_differ() -> None:
     made = inbound.settings((), {"JENKINS_AGENT_NAME": "a", "JENKINS_NAME": "b"})
     assert made.value("-name") == "b"
     assert made.warnings == ["-name is set by JENKINS_NAME and by JENKINS_AGENT_NAME: the former counts"]
@@ -77,17 +79,17 @@ def test_jenkins_name_overrides_jenkins_agent_name_and_says_so_when_they_differ(
         ({"JAVA_OPTS": "-Xmx1g", "JENKINS_JAVA_OPTS": '-Dx="two words"'}, ["java", "-Dx=two words"]),
     ],
 )
-def test_java_and_its_options(env, java):
+def test_java_and_its_options(env: Any, java: Any) -> None:
     assert argv(**env) == [*java, "-jar", "agent.jar"]
 
 
-def test_remoting_opts_are_merged_and_keep_quoted_values_whole():
+def test_remoting_opts_are_merged_and_keep_quoted_values_whole() -> None:
     assert argv(REMOTING_OPTS="-noReconnectAfter '1 d' -headless", JENKINS_TUNNEL="h:1")[3:] == [
         *("-noReconnectAfter", "1 d", "-headless", "-tunnel", "h:1")
     ]
 
 
-def test_arguments_win_over_remoting_opts_and_those_over_variables_each_with_a_warning():
+def test_arguments_win_over_remoting_opts_and_those_over_variables_each_with_a_warning() -> None:
     made = inbound.settings(
         ("-url", "http://argument/"),
         {
@@ -104,7 +106,7 @@ def test_arguments_win_over_remoting_opts_and_those_over_variables_each_with_a_w
     ]
 
 
-def test_an_option_repeated_in_one_place_is_passed_as_often():
+def test_an_option_repeated_in_one_place_is_passed_as_often() -> None:
     assert argv("-webSocketHeader", "A=1", "-webSocketHeader", "B=2")[3:] == [
         *("-webSocketHeader", "A=1", "-webSocketHeader", "B=2")
     ]
@@ -120,7 +122,7 @@ def test_an_option_repeated_in_one_place_is_passed_as_often():
         (("-name", "a"), {"JENKINS_SECRET": SECRET}),
     ],
 )
-def test_secret_from_wherever_it_comes_is_passed_by_file_only(arguments, env):
+def test_secret_from_wherever_it_comes_is_passed_by_file_only(arguments: Any, env: Any) -> None:
     made = inbound.settings(arguments, env)
     command = inbound.java_command(made, "agent.jar", "/shm/secret")
     assert made.secret == SECRET
@@ -129,7 +131,7 @@ def test_secret_from_wherever_it_comes_is_passed_by_file_only(arguments, env):
     assert SECRET not in " ".join([*command, *made.warnings, repr(made)])
 
 
-def test_one_plain_argument_is_a_command_and_an_option_or_two_words_are_not():
+def test_one_plain_argument_is_a_command_and_an_option_or_two_words_are_not() -> None:
     assert inbound.command(["bash"]) == "bash"
     assert inbound.command(["-help"]) == ""
     assert inbound.command([SECRET, "name"]) == ""
@@ -146,6 +148,6 @@ def test_one_plain_argument_is_a_command_and_an_option_or_two_words_are_not():
         (("a", "b", "c"), {}),
     ],
 )
-def test_what_cannot_be_split_or_paired_is_an_error(arguments, env):
+def test_what_cannot_be_split_or_paired_is_an_error(arguments: Any, env: Any) -> None:
     with pytest.raises(ConfigError):
         inbound.settings(arguments, env)

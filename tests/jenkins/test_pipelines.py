@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
@@ -35,7 +35,7 @@ def labels() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def described(groovy, told) -> dict[str, list[dict]]:
+def described(groovy: Any, told: Any) -> dict[str, list[dict[str, Any]]]:
     """What each pipeline asks of the cluster and of sh, told without running it; one JVM for all."""
     done = groovy(*PIPELINES.values(), describe=True)
     files = [Path(file).stem for file in told("file", done)]
@@ -45,7 +45,7 @@ def described(groovy, told) -> dict[str, list[dict]]:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_pipeline_parses_and_runs_on_a_shipped_pod(name, described, labels):
+def test_pipeline_parses_and_runs_on_a_shipped_pod(name: Any, described: Any, labels: Any) -> None:
     [agent] = [line["agent"] for line in described[name] if "agent" in line]
     shipped = [list(yaml.safe_load_all(path.read_text()))[-1] for path in (ROOT / "jenkins/pods").glob("*.yaml")]
     if "inheritFrom" in agent:
@@ -58,7 +58,7 @@ def test_pipeline_parses_and_runs_on_a_shipped_pod(name, described, labels):
     assert any("sh" in line for line in described[name])
 
 
-def test_what_is_no_groovy_does_not_parse(groovy, tmp_path):
+def test_what_is_no_groovy_does_not_parse(groovy: Any, tmp_path: Path) -> None:
     broken = tmp_path / "Jenkinsfile"
     broken.write_text(PIPELINES["hostpath"].read_text().replace("stages {", "stages ["))
     done = groovy(broken, describe=True)
@@ -66,7 +66,7 @@ def test_what_is_no_groovy_does_not_parse(groovy, tmp_path):
     assert "MultipleCompilationErrorsException" in done.stderr
 
 
-def test_failing_step_fails_the_pipeline_after_its_post_steps(groovy, tmp_path):
+def test_failing_step_fails_the_pipeline_after_its_post_steps(groovy: Any, tmp_path: Path) -> None:
     pipeline = tmp_path / "Jenkinsfile"
     pipeline.write_text(
         "pipeline { agent any\nstages { stage('x') { steps { sh 'exit 3' }\n"
@@ -82,13 +82,13 @@ def test_failing_step_fails_the_pipeline_after_its_post_steps(groovy, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pods(agent_image, mirror, disk) -> Iterator[Callable[[str], outer.Pod]]:
+def pods(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Callable[[str], outer.Pod]]:
     """The pod of a pipeline, with a workspace that holds the application; started once for all that share it."""
     assert agent_image
     env = {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}"}
     started: dict[str, outer.Pod] = {}
 
-    def start(template: str, **options: object) -> outer.Pod:
+    def start(template: str, **options: Any) -> outer.Pod:
         if template not in started:
             path = ROOT / f"jenkins/pods/{template}.yaml"
             pod = outer.Pod(path, **options)
@@ -115,7 +115,7 @@ def pods(agent_image, mirror, disk) -> Iterator[Callable[[str], outer.Pod]]:
 
 @pytest.mark.nested
 @pytest.mark.parametrize("name", PIPELINES)
-def test_pipeline_runs_in_the_agent_container(name, groovy, pods, registry):
+def test_pipeline_runs_in_the_agent_container(name: Any, groovy: Any, pods: Any, registry: outer.Registry) -> None:
     pod = pods(name)
     done = groovy(
         PIPELINES[name],

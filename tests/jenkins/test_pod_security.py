@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from podman_agent.jenkins import podsecurity
 
@@ -13,12 +15,12 @@ RESTRICTED = {
 }
 
 
-def pod(context: dict | None = None, **spec: object) -> dict:
+def pod(context: dict[str, Any] | None = None, **spec: object) -> dict[str, Any]:
     container = {"name": "c", "securityContext": RESTRICTED if context is None else context}
     return {"spec": {"containers": [container], **spec}}
 
 
-def test_restricted_pod():
+def test_restricted_pod() -> None:
     assert podsecurity.level(pod()) == "restricted"
 
 
@@ -35,7 +37,7 @@ def test_restricted_pod():
         pod(volumes=[{"name": "v", "nfs": {}}]),
     ],
 )
-def test_baseline_pod(made):
+def test_baseline_pod(made: Any) -> None:
     assert podsecurity.level(made) == "baseline"
 
 
@@ -59,5 +61,5 @@ def test_baseline_pod(made):
         {"spec": {"containers": [{"name": "c", "ports": [{"hostPort": 80}]}]}},
     ],
 )
-def test_pod_only_the_privileged_level_admits(made):
+def test_pod_only_the_privileged_level_admits(made: Any) -> None:
     assert podsecurity.level(made) == "privileged"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -18,11 +19,11 @@ GENERATED = [*PODS, *sorted((ROOT / "jenkins/casc").glob("*.yaml"))]
 MINORS = [f"1.{minor}" for minor in range(25, 38)]
 
 
-def load(path: Path) -> list[dict]:
+def load(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def pod_of(path: Path) -> dict:
+def pod_of(path: Path) -> dict[str, Any]:
     [pod] = [made for made in load(path) if made["kind"] == "Pod"]
     return pod
 
@@ -32,7 +33,9 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=name_of)
-def test_file_is_what_the_command_in_its_first_line_prints(path, capsys, monkeypatch):
+def test_file_is_what_the_command_in_its_first_line_prints(
+    path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     text = path.read_text()
     command = shlex.split(text.splitlines()[0].removeprefix("# podman-agent "))
@@ -42,16 +45,16 @@ def test_file_is_what_the_command_in_its_first_line_prints(path, capsys, monkeyp
 
 @pytest.mark.parametrize("minor", MINORS)
 @pytest.mark.parametrize("path", PODS, ids=name_of)
-def test_template_is_strictly_valid(path, minor):
+def test_template_is_strictly_valid(path: Any, minor: Any) -> None:
     for made in load(path):
         kubernetes_validate.validate(made, minor, strict=True)
 
 
-def test_newest_minor_of_the_schemas_is_tested():
+def test_newest_minor_of_the_schemas_is_tested() -> None:
     assert kubernetes_validate.latest_version().startswith(MINORS[-1])
 
 
-def test_strict_validation_refuses_a_misspelt_field():
+def test_strict_validation_refuses_a_misspelt_field() -> None:
     pod = pod_of(PODS[0])
     pod["spec"]["containers"][0]["imagePullpolicy"] = "Always"
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -70,21 +73,21 @@ def test_strict_validation_refuses_a_misspelt_field():
         ("privileged-ephemeral", "privileged"),
     ],
 )
-def test_template_is_admitted_at_the_pod_security_level_it_names(name, level):
+def test_template_is_admitted_at_the_pod_security_level_it_names(name: str, level: str) -> None:
     path = ROOT / f"jenkins/pods/{name}.yaml"
     assert f"# Pod Security level: {level}" == path.read_text().splitlines()[1]
     assert podsecurity.level(pod_of(path)) == level
 
 
 @pytest.mark.parametrize("path", PODS, ids=name_of)
-def test_every_container_has_requests_and_limits_and_the_image_is_named_once(path):
+def test_every_container_has_requests_and_limits_and_the_image_is_named_once(path: Any) -> None:
     containers = pod_of(path)["spec"]["containers"]
     for container in containers:
         assert container["resources"].keys() == {"requests", "limits"}
     assert path.read_text().count("jenkins-podman-agent") == 1
 
 
-def test_privileged_hostpath_is_the_template_a_docker_world_knows():
+def test_privileged_hostpath_is_the_template_a_docker_world_knows() -> None:
     pod = pod_of(ROOT / "jenkins/pods/privileged-hostpath.yaml")
     [container] = pod["spec"]["containers"]
     [volume] = pod["spec"]["volumes"]
@@ -96,7 +99,7 @@ def test_privileged_hostpath_is_the_template_a_docker_world_knows():
 
 
 @pytest.mark.parametrize("path", PODS, ids=name_of)
-def test_a_volume_that_pods_share_shows_where_a_business_has_its_own_cache(path):
+def test_a_volume_that_pods_share_shows_where_a_business_has_its_own_cache(path: Any) -> None:
     pod = pod_of(path)
     shared = {"hostPath", "persistentVolumeClaim"} & pod["spec"]["volumes"][0].keys()
     env = {e["name"]: e["value"] for e in pod["spec"]["containers"][0].get("env", [])}

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.nested
 
 
 @pytest.fixture
-def play(agent_image, mirror, volume) -> Callable[..., outer.Pod]:
+def play(agent_image: str, mirror: outer.Registry, volume: Path) -> Callable[..., outer.Pod]:
     """Make a pod of a template; what `kube play` 4.3 cannot do is replaced by the nearest that it can."""
     assert agent_image
 
@@ -51,13 +51,13 @@ def ids_for_user_namespaces() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("template", ["unprivileged", "privileged-hostpath", "privileged-pvc", "privileged-ephemeral"])
-def test_pod_starts_and_builds(play, template):
+def test_pod_starts_and_builds(play: Any, template: str) -> None:
     with outer.volume("jenkins-pods-test"), play(template) as pod:
         assert "built" in pod.sh(BUILD, merge=True).stdout
 
 
 @pytest.mark.usefixtures("ids_for_user_namespaces")
-def test_user_namespaced_pod_starts_with_ids_of_its_own_and_builds(play, volume):
+def test_user_namespaced_pod_starts_with_ids_of_its_own_and_builds(play: Any, volume: Path) -> None:
     """Without a network, because only the owner of one may mount /sys; a kubelet gives the pod one, and 65536 ids."""
     # A kubelet maps the ids of the volume as well.
     volume.chmod(0o777)
@@ -67,7 +67,7 @@ def test_user_namespaced_pod_starts_with_ids_of_its_own_and_builds(play, volume)
         first, outside, _ = pod.sh("cat /proc/self/uid_map").stdout.split()
         assert first == "0"
         assert int(outside) > 0
-        outer.podman("cp", shutil.which("busybox"), f"{pod.name}-podman:/tmp/busybox")
+        outer.podman("cp", shutil.which("busybox") or "busybox", f"{pod.name}-podman:/tmp/busybox")
         build = 'printf \'FROM scratch\\nCOPY busybox /bin/busybox\\nRUN ["/bin/busybox", "echo", "built"]\\n\''
         assert "built" in pod.sh(f"{build} >/tmp/Dockerfile; docker build -t probe /tmp", merge=True).stdout
     finally:
@@ -86,7 +86,7 @@ def logs(pod: outer.Pod) -> str:
     return done.stdout + done.stderr
 
 
-def test_single_container_is_the_inbound_agent_on_the_images_own_java(play, controller):
+def test_single_container_is_the_inbound_agent_on_the_images_own_java(play: Any, controller: Any) -> None:
     env = {"JENKINS_URL": controller.url, "JENKINS_SECRET": SECRET, "JENKINS_AGENT_NAME": "one"}
     with play("single-container", "jnlp", **env, JAVA_OPTS="-Dstay=true") as pod:
         assert until(lambda: "java 21" in logs(pod)), logs(pod)
@@ -99,7 +99,7 @@ def test_single_container_is_the_inbound_agent_on_the_images_own_java(play, cont
         assert "built" in pod.sh(BUILD, merge=True).stdout
 
 
-def test_sidecar_runs_beside_an_inbound_agent_whose_part_our_image_plays(play, controller):
+def test_sidecar_runs_beside_an_inbound_agent_whose_part_our_image_plays(play: Any, controller: Any) -> None:
     pod = play("sidecar")
     [image] = re.findall(r"image: (localhost/.*)", pod.text)
     pod.text = pod.text.replace(
@@ -138,7 +138,7 @@ def check_store(play: Callable[..., outer.Pod], template: str) -> None:
         assert "Using cache" in again
 
 
-def test_sigterm_ends_builds_and_containers_within_the_grace_period_and_leaves_the_store_clean(play):
+def test_sigterm_ends_builds_and_containers_within_the_grace_period_and_leaves_the_store_clean(play: Any) -> None:
     with play("privileged-ephemeral") as pod:
         start_work(pod)
         start = time.monotonic()
@@ -150,7 +150,7 @@ def test_sigterm_ends_builds_and_containers_within_the_grace_period_and_leaves_t
     check_store(play, "privileged-ephemeral")
 
 
-def test_drain_does_the_same_where_cat_is_pid_1(play):
+def test_drain_does_the_same_where_cat_is_pid_1(play: Any) -> None:
     with play("privileged-hostpath") as pod:
         start_work(pod)
         [command] = re.findall(r"preStop:\n\s+exec:\n\s+command: \[(.*)\]", pod.text)
@@ -160,7 +160,7 @@ def test_drain_does_the_same_where_cat_is_pid_1(play):
     check_store(play, "privileged-hostpath")
 
 
-def test_init_reaps_orphans(play):
+def test_init_reaps_orphans(play: Any) -> None:
     with play("privileged-ephemeral") as pod:
         pod.sh("for n in 1 2 3; do (sleep 0.2 &); done; sleep 0.6")
         states = pod.sh("ps -A -o stat=,comm=").stdout

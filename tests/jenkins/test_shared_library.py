@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,7 +25,7 @@ sys.exit(1 if os.environ.get("FAIL", "none") in sys.argv else 0)
 
 
 @pytest.fixture
-def call(groovy, tmp_path):
+def call(groovy: Any, tmp_path: Path) -> Any:
     """Run a scripted pipeline; gives its result and the calls of podman."""
     log = tmp_path / "log"
     podman = tmp_path / "bin/podman"
@@ -32,7 +33,7 @@ def call(groovy, tmp_path):
     podman.write_text(NOTE.format(log=str(log)))
     podman.chmod(0o755)
 
-    def run(script: str, **env: str):
+    def run(script: str, **env: str) -> Any:
         pipeline = tmp_path / "Jenkinsfile"
         pipeline.write_text(script)
         path = f"{podman.parent}:{os.environ['PATH']}"
@@ -42,11 +43,11 @@ def call(groovy, tmp_path):
     return run
 
 
-def argvs(calls: list[dict]) -> list[list[str]]:
+def argvs(calls: list[dict[str, Any]]) -> list[list[str]]:
     return [[word for word in one["argv"] if not word.startswith("/tmp/tmp.")] for one in calls]
 
 
-def test_podman_build_builds_and_pushes_every_tag_and_gives_the_digest(call):
+def test_podman_build_builds_and_pushes_every_tag_and_gives_the_digest(call: Any) -> None:
     done, calls = call(
         "def r = podmanBuild(image: 'r.example/a', tags: ['1', 'latest'])\necho \"${r.image} ${r.digest}\""
     )
@@ -59,7 +60,7 @@ def test_podman_build_builds_and_pushes_every_tag_and_gives_the_digest(call):
     assert f"r.example/a:1 sha256:{'1' * 64}" in done.stdout
 
 
-def test_podman_build_passes_every_setting_as_one_word_each(call):
+def test_podman_build_passes_every_setting_as_one_word_each(call: Any) -> None:
     nasty = 'it\'s \\$HOME; `id` \\"x\\"'
     done, calls = call(
         f"podmanBuild(image: 'a', context: 'dir with blank', file: 'C', target: 't', push: false,\n"
@@ -74,7 +75,7 @@ def test_podman_build_passes_every_setting_as_one_word_each(call):
     ]
 
 
-def test_podman_build_of_several_platforms_pushes_the_list(call):
+def test_podman_build_of_several_platforms_pushes_the_list(call: Any) -> None:
     done, calls = call("podmanBuild(image: 'r.example/a', tags: ['1', '2'], platforms: ['linux/amd64', 'linux/arm64'])")
     assert done.returncode == 0, done.stdout + done.stderr
     assert argvs(calls) == [
@@ -88,7 +89,9 @@ def test_podman_build_of_several_platforms_pushes_the_list(call):
     ("image", "registry"),
     [("r.example/a", "r.example"), ("localhost:5000/a", "localhost:5000"), ("team/a", "docker.io"), ("a", "docker.io")],
 )
-def test_podman_build_logs_in_through_a_pipe_to_a_file_that_is_gone_afterwards(call, image, registry):
+def test_podman_build_logs_in_through_a_pipe_to_a_file_that_is_gone_afterwards(
+    call: Any, image: str, registry: str
+) -> None:
     done, calls = call(f"podmanBuild(image: '{image}', credentialsId: 'registry')")
     assert done.returncode == 0, done.stdout + done.stderr
     assert calls[0]["argv"] == ["login", "-u", "user", "--password-stdin", registry]
@@ -99,7 +102,7 @@ def test_podman_build_logs_in_through_a_pipe_to_a_file_that_is_gone_afterwards(c
     assert "secret-word" not in done.stdout
 
 
-def test_podman_build_forgets_the_login_when_the_build_fails(call):
+def test_podman_build_forgets_the_login_when_the_build_fails(call: Any) -> None:
     done, calls = call("podmanBuild(image: 'r.example/a', credentialsId: 'registry')", FAIL="build")
     assert done.returncode == 1
     assert [one["argv"][0] for one in calls] == ["login", "build"]
@@ -107,18 +110,19 @@ def test_podman_build_forgets_the_login_when_the_build_fails(call):
 
 
 @pytest.mark.parametrize("settings", ["tags: ['1']", "image: 'a', tag: '1'"])
-def test_podman_build_refuses_what_it_does_not_know(call, settings):
+def test_podman_build_refuses_what_it_does_not_know(call: Any, settings: str) -> None:
     done, calls = call(f"podmanBuild({settings})")
     assert (done.returncode, calls) == (1, [])
     assert "podmanBuild: " in done.stdout
 
 
-def agent(told, done) -> dict:
+def agent(told: Any, done: Any) -> dict[str, Any]:
+    asked: dict[str, Any]
     [asked] = told("agent", done)
     return asked
 
 
-def test_with_podman_agent_inherits_a_template_and_runs_the_body_in_its_container(call, told):
+def test_with_podman_agent_inherits_a_template_and_runs_the_body_in_its_container(call: Any, told: Any) -> None:
     done, _ = call("withPodmanAgent { echo 'body' }")
     asked = agent(told, done)
     assert asked["inheritFrom"] == "podman-agent-unprivileged"
@@ -126,7 +130,7 @@ def test_with_podman_agent_inherits_a_template_and_runs_the_body_in_its_containe
     assert "body" in done.stdout
 
 
-def test_with_podman_agent_overlays_what_was_asked_for(call, told):
+def test_with_podman_agent_overlays_what_was_asked_for(call: Any, told: Any) -> None:
     done, _ = call(
         "withPodmanAgent(trust: 'privileged-pvc', image: 'r.example:5000/agent@sha256:ab', key: 'team-a',\n"
         "  cpu: 2, memory: '4Gi', memoryLimit: '8Gi') { }"
@@ -142,7 +146,7 @@ def test_with_podman_agent_overlays_what_was_asked_for(call, told):
 
 
 @pytest.mark.parametrize("settings", ["key: 'a\\n  hostNetwork: true'", "image: 'a: b'", "truts: 'userns'"])
-def test_with_podman_agent_refuses_what_would_be_more_than_a_value(call, settings):
+def test_with_podman_agent_refuses_what_would_be_more_than_a_value(call: Any, settings: str) -> None:
     done, _ = call(f"withPodmanAgent({settings}) {{ echo 'body' }}")
     assert done.returncode == 1
     assert "body" not in done.stdout
@@ -159,12 +163,12 @@ def test_with_podman_agent_refuses_what_would_be_more_than_a_value(call, setting
         ("def held = [1] as LinkedList", "none"),
     ],
 )
-def test_the_runner_writes_local_variables_down_between_steps_as_jenkins_does(call, held, after):
+def test_the_runner_writes_local_variables_down_between_steps_as_jenkins_does(call: Any, held: str, after: str) -> None:
     """The net under the tests above: it catches what Jenkins' own transformation was seen to refuse."""
     done, _ = call(f"{held}\necho 'a step'\necho \"none ${{held.getClass()}}\"")
     assert after in done.stdout + done.stderr
 
 
-def test_the_runner_casts_null_as_jenkins_does(call):
+def test_the_runner_casts_null_as_jenkins_does(call: Any) -> None:
     done, _ = call('def several = [:].platforms as boolean\necho "several is ${several}"')
     assert "several is null" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
@@ -24,11 +24,11 @@ class Agent:
     def __init__(self, pod: outer.Pod, work: Path) -> None:
         self.pod, self.work = pod, work
 
-    def sh(self, script: str, *, check: bool = True, env: dict[str, str] | None = None, stdin: str = ""):
+    def sh(self, script: str, *, check: bool = True, env: dict[str, str] | None = None, stdin: str = "") -> Any:
         """Run a script in /work, which is `work` here."""
         return self.pod.sh(f"cd /work\n{script}", check=check, env={**QUICK, **(env or {})}, shell="sh -e", stdin=stdin)
 
-    def python(self, program: str, **rest):
+    def python(self, program: str, **rest: Any) -> Any:
         """Run a Python program in the image's own environment."""
         return self.sh("/opt/podman-agent/venv/bin/python -", stdin=program, **rest)
 

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import outer
@@ -16,6 +17,9 @@ from library.conftest import PASSWORD, USER, Agent
 from library.faultproxy import BLOB_UPLOAD, MANIFEST_PUT, Fault
 from podman_agent.registry.access import Access
 from podman_agent.registry.client import Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.nested
 
@@ -40,7 +44,7 @@ target "tool" {{
 
 
 @pytest.fixture
-def project(agent, upstream, request):
+def project(agent: Any, upstream: Any, request: pytest.FixtureRequest) -> Any:
     """A directory with a bake file of three images in a Git work tree."""
     name = re.sub(r"[\W_]+", "-", request.node.name)[:40].strip("-")
     directory = agent.work / name
@@ -65,12 +69,12 @@ def project(agent, upstream, request):
     return name, repo
 
 
-def registry_of(repo):
+def registry_of(repo: Any) -> Any:
     host, _, path = repo.partition("/")
     return Registry(host, Access(insecure=True)), path
 
 
-def test_several_images_from_one_file_with_results_for_jenkins(agent, project):
+def test_several_images_from_one_file_with_results_for_jenkins(agent: Any, project: Any) -> None:
     name, repo = project
     done = agent.sh(
         f"cd {name}\npodman-agent build --bake docker-bake.hcl --push --tag-by commit,branch,semver"
@@ -99,7 +103,7 @@ def test_several_images_from_one_file_with_results_for_jenkins(agent, project):
     assert sourced == f"{repo}/app@{rows['app']['digest']}"
     suite = ET.parse(out / "junit.xml").getroot()
     assert (suite.get("failures"), suite.get("skipped")) == ("0", "0")
-    assert int(suite.get("tests")) == 3 + 2 * len(tags)
+    assert int(suite.get("tests", "0")) == 3 + 2 * len(tags)
     assert not list(out.glob(".*")), "nothing half-written is left"
     assert "ghp_secretsecret" not in done.stdout + done.stderr + (out / "image.json").read_text()
     assert re.search(r"^\[app\] built sha256:\w+ in", done.stderr, re.MULTILINE)
@@ -113,7 +117,7 @@ def test_several_images_from_one_file_with_results_for_jenkins(agent, project):
     assert rebuilt["app"]["image_id"] == first, again.stderr
 
 
-def test_a_failed_image_takes_only_those_that_need_it(agent, project):
+def test_a_failed_image_takes_only_those_that_need_it(agent: Any, project: Any) -> None:
     name, _ = project
     (agent.work / name / "base/Dockerfile").write_text(
         "FROM busybox\nRUN echo 503 Service Unavailable, connection refused; exit 7\n"
@@ -127,7 +131,7 @@ def test_a_failed_image_takes_only_those_that_need_it(agent, project):
     assert (suite.get("failures"), suite.get("skipped")) == ("1", "1")
 
 
-def test_a_compose_file_builds_what_has_a_build_section(agent, project):
+def test_a_compose_file_builds_what_has_a_build_section(agent: Any, project: Any) -> None:
     name, repo = project
     (agent.work / name / "compose.yaml").write_text(
         f"services:\n  web:\n    image: {repo}/web:${{TAG:-1}}\n    build: ./base\n  db: {{image: postgres}}\n"
@@ -137,7 +141,7 @@ def test_a_compose_file_builds_what_has_a_build_section(agent, project):
     assert registry.tags(f"{path}/web") == ["9"]
 
 
-def test_layers_come_from_a_cache_in_the_registry(agent, project):
+def test_layers_come_from_a_cache_in_the_registry(agent: Any, project: Any) -> None:
     name, repo = project
     build = f"podman-agent build -t {repo}/c:1 --cache {repo}/cache --push {name}/base"
     agent.sh(build)
@@ -146,7 +150,7 @@ def test_layers_come_from_a_cache_in_the_registry(agent, project):
     assert "Cache pulled from remote" in done.stderr or "Using cache" in done.stderr, done.stderr
 
 
-def test_several_platforms_become_one_list(agent, project):
+def test_several_platforms_become_one_list(agent: Any, project: Any) -> None:
     name, repo = project
     (agent.work / name / "multi").mkdir()
     (agent.work / name / "multi/Containerfile").write_text("FROM scratch\nCOPY Containerfile /\n")
@@ -169,7 +173,7 @@ def test_several_platforms_become_one_list(agent, project):
     assert registry.manifest(f"{path}/copied", "7").children == listed.children
 
 
-def test_a_base_image_that_cannot_be_pulled_at_first(agent, proxy, project):
+def test_a_base_image_that_cannot_be_pulled_at_first(agent: Any, proxy: Any, project: Any) -> None:
     name, repo = project
     agent.sh(f"podman-agent build -t {repo}/b:1 --push {name}/base; podman rmi {repo}/b:1")
     base = repo.replace(repo.partition("/")[0], proxy.address)
@@ -180,7 +184,7 @@ def test_a_base_image_that_cannot_be_pulled_at_first(agent, proxy, project):
     assert not proxy.unused()
 
 
-def test_layers_bytes_and_attempts_are_counted(agent, proxy):
+def test_layers_bytes_and_attempts_are_counted(agent: Any, proxy: Any) -> None:
     program = f"""
 import json, os
 os.makedirs("/work/watch", exist_ok=True)
@@ -225,7 +229,7 @@ print(json.dumps(dict(
     assert result["pruned"] == []
 
 
-def test_podman_py_on_a_private_socket(agent):
+def test_podman_py_on_a_private_socket(agent: Any) -> None:
     program = """
 from podman_agent.engine import service
 from podman_agent.errors import UsageError
@@ -247,7 +251,7 @@ with service() as client:
     assert agent.sh("ps -eo args | grep '[s]ystem service' || true").stdout == ""
 
 
-def test_wait_registry_ready_late_and_never(agent, disk):
+def test_wait_registry_ready_late_and_never(agent: Any, disk: Path) -> None:
     late = outer.Registry(disk / "late-registry")
     failed = agent.sh(f"podman-agent wait-registry --timeout 0.1 {late.address}", check=False)
     assert failed.returncode == 69
@@ -263,7 +267,9 @@ def test_wait_registry_ready_late_and_never(agent, disk):
 
 
 @pytest.mark.parametrize("way", ["stdin", "file", "env"])
-def test_login_takes_the_password_from_stdin_a_file_or_a_variable(agent, registry, way):
+def test_login_takes_the_password_from_stdin_a_file_or_a_variable(
+    agent: Any, registry: outer.Registry, way: str
+) -> None:
     (agent.work / "password").write_text(registry.password + "\n")
     options = {
         "stdin": "--password-stdin < password",
@@ -314,7 +320,7 @@ def test_a_push_is_checked_with_the_credentials_that_podman_pushed_with(agent: A
     assert done.stdout.splitlines()[2].startswith(f"{registry.address} ready")
 
 
-def test_secrets_appear_nowhere(agent, token_proxy):
+def test_secrets_appear_nowhere(agent: Any, token_proxy: Any) -> None:
     """Everything printed, every argv in /proc while it ran, every file left behind, every layer."""
     token, argument = "build-secret-4711-xyzzy", "build-argument-4711-xyzzy"
     name = f"{token_proxy.address}/secrets/x:1"
@@ -375,7 +381,7 @@ with open(sys.argv[1], "w") as out:
 """
 
 
-def test_sigterm_ends_podman_too(agent, project):
+def test_sigterm_ends_podman_too(agent: Any, project: Any) -> None:
     name, _ = project
     (agent.work / name / "Containerfile").write_text("FROM busybox\nRUN sleep 4242\n")
     script = f"podman-agent build {name} > /dev/null 2>&1 & pid=$!\n"

@@ -6,9 +6,13 @@ import re
 import subprocess
 import sys
 import venv
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOCS = outer.ROOT / "docs/reference/library.md"
 
@@ -18,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.nested
-def test_the_examples_run_as_they_stand(agent, registry):
+def test_the_examples_run_as_they_stand(agent: Any, registry: outer.Registry) -> None:
     (agent.work / "docs").mkdir()
     (agent.work / "docs/Containerfile").write_text("FROM busybox\nRUN echo docs > /x\n")
     env = {"REGISTRY": registry.address, "USER": registry.user, "PASSWORD": registry.password}
@@ -33,7 +37,7 @@ def test_the_examples_run_as_they_stand(agent, registry):
     assert "['1', '2', 'stable']" in printed or "'stable'" in printed
 
 
-def test_every_option_in_the_documentation_exists():
+def test_every_option_in_the_documentation_exists() -> None:
     helps = ""
     for command in ("build", "push", "pull", "login", "wait-registry", "copy"):
         argv = [sys.executable, "-m", "podman_agent.cli", command, "--help"]
@@ -42,7 +46,7 @@ def test_every_option_in_the_documentation_exists():
     assert sorted(o for o in named if o not in helps) == []
 
 
-def test_the_api_reference_builds(tmp_path):
+def test_the_api_reference_builds(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pdoc", "podman_agent", "-o", tmp_path],
         capture_output=True, text=True, check=False,
@@ -55,7 +59,7 @@ def test_the_api_reference_builds(tmp_path):
 
 
 @pytest.mark.nested
-def test_pip_installs_the_package_alone_on_a_machine_without_the_image(tmp_path, mirror):
+def test_pip_installs_the_package_alone_on_a_machine_without_the_image(tmp_path: Path, mirror: outer.Registry) -> None:
     """A real install with all dependencies into a fresh environment, and no podman on PATH."""
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -63,12 +67,12 @@ def test_pip_installs_the_package_alone_on_a_machine_without_the_image(tmp_path,
         subprocess.run(["cp", "-r", outer.ROOT / name, tree], check=True)
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv/bin"
-    pip = [binaries / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", tree]
+    pip = [str(binaries / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(tree)]
     subprocess.run(pip, check=True, timeout=300)
     env = {"PATH": "/nowhere", "HOME": str(tmp_path)}
 
     def agent(*arguments: str) -> subprocess.CompletedProcess[str]:
-        argv = [binaries / "podman-agent", *arguments]
+        argv = [str(binaries / "podman-agent"), *arguments]
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert agent("--version").stdout.startswith("podman-agent ")

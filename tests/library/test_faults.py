@@ -9,6 +9,7 @@ import itertools
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import outer
 import pytest
@@ -28,7 +29,7 @@ class Case:
     """One row: what the registry does, and what must come of it."""
 
     does: str
-    faults: tuple[tuple[str, dict], ...]
+    faults: tuple[tuple[str, dict[str, Any]], ...]
     attempts: int = 2
     exit_code: int = 0
     cause: str = ""
@@ -44,7 +45,7 @@ class Case:
         return f"| {self.verb} | {self.does} | {arrives} | {self.cause.replace('|', ' ')} |"
 
 
-def once(where: str, kind: str, **rest) -> tuple[tuple[str, dict], ...]:
+def once(where: str, kind: str, **rest: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
     return ((where, {"kind": kind, **rest}),)
 
 
@@ -113,13 +114,15 @@ def table() -> str:
     return head + "".join(f"{case.row()}\n" for case in CASES)
 
 
-def test_the_table_in_the_documentation_is_this_one():
+def test_the_table_in_the_documentation_is_this_one() -> None:
     assert table() in DOCS.read_text(), "python -m library.test_faults prints the table"
 
 
 @pytest.mark.nested
 @pytest.mark.parametrize("case", CASES, ids=[f"{c.verb}: {c.does}" for c in CASES])
-def test_the_right_image_arrives_or_the_cause_is_said(agent, upstream, proxy, token_proxy, case):
+def test_the_right_image_arrives_or_the_cause_is_said(
+    agent: Any, upstream: Any, proxy: Any, token_proxy: Any, case: Any
+) -> None:
     front = token_proxy if case.token_uses else proxy
     repository = f"faults/x{next(number)}"
     name = f"{front.address}/{repository}:1"
@@ -159,6 +162,7 @@ def test_the_right_image_arrives_or_the_cause_is_said(agent, upstream, proxy, to
         )
         return
     there = Registry(upstream.address, Access(insecure=True)).manifest(repository, "1")
+    assert there is not None
     assert done.stdout.strip() == f"{name}@{there.digest}" or case.verb == "docker push"
     assert there.config_digest == image_id
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
@@ -165,7 +165,7 @@ def test_retry_after_is_asked_of_a_registry_that_says_too_often(proxy: FaultProx
 
 def test_retry_after_of_a_503_is_waited(proxy: FaultProxy, no_sleep: list[float]) -> None:
     """A 429 skopeo waits for by itself."""
-    busy = {"status": 503, "headers": {"Retry-After": "23"}}
+    busy: dict[str, Any] = {"status": 503, "headers": {"Retry-After": "23"}}
     proxy.reset(Fault(MANIFEST_GET, "status", **busy), Fault("GET /v2/", "status", skip=1, **busy))
     Registry(proxy.address, INSECURE).manifest("team/x", "1")
     assert no_sleep == [23]

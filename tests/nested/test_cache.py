@@ -18,7 +18,7 @@ sys.path.append(str(SOAK))
 import agents  # noqa: E402
 import kill  # noqa: E402
 import together  # noqa: E402
-from podman_agent.store import gc, layout, removal  # noqa: E402
+from podman_agent.store import gc, layout, removal, usage  # noqa: E402
 from podman_agent.store.beneath import Root  # noqa: E402
 from podman_agent.store.content import image_names  # noqa: E402
 from podman_agent.store.layout import HOME, Store  # noqa: E402
@@ -60,7 +60,7 @@ def test_after_each_of_30_sudden_deaths_the_next_pod_builds_the_right_image(
     gc.collect(killed, gc.Policy())
     for path in (killed, twin):
         kill.keep_only_base(path)
-    assert gc.usage([killed], Root(killed)) == pytest.approx(gc.usage([twin], Root(twin)), rel=0.05)
+    assert usage.usage([killed], Root(killed)) == pytest.approx(usage.usage([twin], Root(twin)), rel=0.05)
 
 
 def test_pods_at_once_on_one_volume_do_not_disturb_each_other(volume: Path, address: str) -> None:

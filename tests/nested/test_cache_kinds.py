@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "soak"))
 
 import agents
 import kill
-from podman_agent.store import gc, layout
+from podman_agent.store import layout, usage
 from podman_agent.store.beneath import Root
 from podman_agent.store.layout import HOME
 
@@ -90,7 +90,7 @@ class Agent:
         """What the plan says of the store this pod claimed."""
         plan = json.loads(self.sh("podman-agent plan --json"))
         assert plan["storage_driver"] == self.driver
-        return next(r["value"] + ": " + r["why"] for r in plan["reasons"] if r["choice"] == "store")
+        return str(next(r["value"] + ": " + r["why"] for r in plan["reasons"] if r["choice"] == "store"))
 
     def kill(self) -> None:
         """SIGKILL for all of the container at once."""
@@ -131,7 +131,7 @@ def test_a_cache_without_privilege_is_claimed_warm_and_freed(kind: str, volume: 
         assert len(list(layout.all_stores(volume))) == 1, "one claim a pod, and gc took the other store away"
     with pod(kind, volume, image, PODMAN_AGENT_CACHE_KEY="other") as fourth:
         fourth.sh("podman-agent gc --budget 1 --key default")
-    left = gc.usage([volume / HOME / "default"], Root(volume))
+    left = usage.usage([volume / HOME / "default"], Root(volume))
     assert left < 1 << 20, f"{left} bytes left after everything was collected"
 
 

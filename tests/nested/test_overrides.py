@@ -77,9 +77,9 @@ def inside(disk: Path, mirror: outer.Registry) -> Iterator[Callable[..., Complet
             around = surroundings.volumes(SHAPES[shape], disk / f"forced-{pod}")
             env = {f"{PREFIX}MIRRORS": f"docker.io={mirror.address}"}
             surroundings.start(SHAPES[shape], around, started[pod], env, outer.IMAGE)
-        env = [f"--env={PREFIX}{name}={value}" for name, value in forced.items()]
+        options = [f"--env={PREFIX}{name}={value}" for name, value in forced.items()]
         return outer.podman(
-            "exec", *env, started[pod], "timeout", "120", "bash", "-c", f"mkdir -p /tmp/e; {script}", check=False
+            "exec", *options, started[pod], "timeout", "120", "bash", "-c", f"mkdir -p /tmp/e; {script}", check=False
         )
 
     yield line

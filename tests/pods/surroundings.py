@@ -78,7 +78,8 @@ def volumes(shape: Shape, where: Path) -> Volumes:
 def start(shape: Shape, around: Volumes, name: str, env: dict[str, str], image: str) -> None:
     """Start the shape's container, idle."""
     variables = [option for item in env.items() for option in ("--env", "=".join(item))]
-    network, hosts = "host", ()
+    network = "host"
+    hosts: tuple[str, ...] = ()
     if shape.network in LOOPBACK:
         network, hosts = "none", (f"--volume={around.hosts}:/etc/hosts",)
     command = (

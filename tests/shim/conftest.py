@@ -60,13 +60,18 @@ class Shim:
         }
 
     def call(
-        self, *args: str | bytes, name: str = "podman", stdin: bytes = b"", **env: str
+        self,
+        *args: str | bytes,
+        name: str = "podman",
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+        **more: str,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a shim to its end."""
         (self.directory / "out").unlink(missing_ok=True)
         return subprocess.run(
             [str(ROOT / "entrypoint" / name), *args],
-            env={**self.env, **env},
+            env={**self.env, **(env or {}), **more},
             input=stdin,
             capture_output=True,
             timeout=60,

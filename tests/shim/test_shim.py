@@ -40,7 +40,7 @@ def test_arguments_pass_byte_for_byte(shim: Shim, name: str, odd: bytes) -> None
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "C.UTF-8"}, {"LC_ALL": "en_US.ISO-8859-1"}])
 def test_arguments_pass_in_every_locale(shim: Shim, locale: dict[str, str]) -> None:
     """The bytes are the caller's, whatever the interpreter would decode them as."""
-    shim.call("run", b"\xe4\xc3\xa4", **locale)
+    shim.call("run", b"\xe4\xc3\xa4", env=locale)
     assert shim.argv[-1] == b"\xe4\xc3\xa4"
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_injected_in_remote_mode(shim: Shim, args: tuple[str, ...]) -
 @pytest.mark.parametrize("name", ["CONTAINER_HOST", "CONTAINER_CONNECTION"])
 def test_nothing_is_injected_with_a_remote_environment(shim: Shim, name: str) -> None:
     """The variables podman itself goes by."""
-    shim.call("ps", **{name: "unix:///x"})
+    shim.call("ps", env={name: "unix:///x"})
     assert shim.argv == [b"ps"]
 
 
@@ -252,7 +252,7 @@ def test_other_overrides_make_another_plan(shim: Shim) -> None:
 )
 def test_a_refusal_is_one_line_and_a_documented_code(shim: Shim, env: dict[str, str], code: int, text: str) -> None:
     """And podman is not started."""
-    done = shim.call("ps", **env)
+    done = shim.call("ps", env=env)
     assert done.returncode == code
     assert done.stdout == b""
     assert done.stderr.decode().startswith("podman-agent: ")

@@ -60,7 +60,8 @@ def stock(graphroot: Path, layers: int, *, killed: bool) -> None:
 
 def cost(layers: int, *, killed: bool) -> dict[str, float]:
     """Medians of interleaved runs."""
-    without, with_claim = [], []
+    without: list[tuple[float, float]] = []
+    with_claim: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         volume = Volume(Path(scratch))
         ours = volume.pod("first")
@@ -71,7 +72,7 @@ def cost(layers: int, *, killed: bool) -> dict[str, float]:
             without.append(once(WITHOUT, volume.root))
             with_claim.append(once(WITH, volume.root))
             end(volume.root)
-    found = {}
+    found: dict[str, float] = {}
     for at, clock in enumerate(("wall", "cpu")):
         before, after = (statistics.median(run[at] for run in runs) for runs in (without, with_claim))
         found |= {f"{clock}_without": round(before, 1), f"{clock}_with": round(after, 1)}

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import agents
-from podman_agent.store import gc, layout, removal
+from podman_agent.store import gc, layout, removal, usage
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content
 from podman_agent.store.locks import locked
@@ -210,7 +210,7 @@ def main() -> int:
         )
         unkilled(twin, registry.address, mode, options)
     found = damage(volume)
-    before = gc.usage([volume], Root(volume))
+    before = usage.usage([volume], Root(volume))
     outcomes = gc.collect(volume, gc.Policy()) if args.mode == "claim" else []
     result = {
         "mode": name,
@@ -222,14 +222,14 @@ def main() -> int:
         "between": sorted(set(load))[:20],
         "damage": found,
         "bytes_before_gc": before,
-        "bytes_after_gc": gc.usage([volume], Root(volume)),
+        "bytes_after_gc": usage.usage([volume], Root(volume)),
         "gc": [o.as_json() for o in outcomes],
     }
     if args.mode == "claim":
         for path in (volume, twin):
             keep_only_base(path)
         with contextlib.suppress(ZeroDivisionError):
-            killed, never = (gc.usage([path], Root(path)) for path in (volume, twin))
+            killed, never = (usage.usage([path], Root(path)) for path in (volume, twin))
             result["size_against_never_killed"] = round(killed / never, 4)
     print(json.dumps(result, indent=1))
     return 1 if failures or found else 0

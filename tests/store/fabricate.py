@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from podman_agent.store.content import big_data_name
 
@@ -60,19 +60,19 @@ class Fabric:
         (home / "link").write_text(identity[:26].upper())
         if parent:
             below = (self.root / "overlay" / parent / "lower").read_text() if self._has_parent(parent) else ""
-            lower = [f"l/{parent[:26].upper()}", *below.split(":")]
-            (home / "lower").write_text(":".join(filter(None, lower)))
+            chain = [f"l/{parent[:26].upper()}", *below.split(":")]
+            (home / "lower").write_text(":".join(filter(None, chain)))
         (self.root / "overlay/l" / identity[:26].upper()).symlink_to(f"../{identity}/diff")
         if parent:
             above = self.root / "overlay" / parent
             lower = above / "lower"
-            below = [f"l/{(above / 'link').read_text()}", *([lower.read_text()] if lower.exists() else [])]
-            (home / "lower").write_text(":".join(below))
+            chain = [f"l/{(above / 'link').read_text()}", *([lower.read_text()] if lower.exists() else [])]
+            (home / "lower").write_text(":".join(chain))
         with gzip.open(self.root / "overlay-layers" / f"{identity}.tar-split.gz", "wt") as split:
             for number, entry in enumerate(entries):
                 row: dict[str, Any] = {"type": entry[0], "position": number}
                 if entry[0] == 2:
-                    row["payload"] = base64.b64encode(entry[1]).decode()
+                    row["payload"] = base64.b64encode(cast("bytes", entry[1])).decode()
                 else:
                     row |= {"name": entry[1], "size": entry[2], "payload": "AAAAAAAAAAA="}
                 split.write(json.dumps(row) + "\n")

@@ -68,7 +68,7 @@ def test_no_swap_between_any_two_opens_leads_elsewhere(
 def _swapped_at(monkeypatch: pytest.MonkeyPatch, when: int, swap: tuple[Path, str]) -> list[int]:
     """Have a directory replaced by a link before the n-th system call below the volume."""
     calls = [0]
-    original = beneath.open_below
+    original = openat2.open_below
 
     def late(root: int, relative: str, flags: int, mode: int = 0) -> int:
         calls[0] += 1

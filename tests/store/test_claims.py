@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import ConfigError, VolumeError
-from podman_agent.store import claims, locks, settings
+from podman_agent.pod import ids
+from podman_agent.store import locks, settings
 from podman_agent.store.content import Content, image_names
-from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.layout import HOME, Store
 from podman_agent.store.merge import merge
+from podman_agent.store.record import State
 from podman_agent.store.verify import verify
 from store.conftest import holders
 from store.fabricate import small
@@ -183,7 +185,7 @@ def test_beyond_the_limit_a_pod_waits_says_so_and_gets_the_store_that_is_freed(
     volume: Volume, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours = volume.pod("a")
-    monkeypatch.setattr(claims.time, "sleep", lambda _: volume.kill(ours))
+    monkeypatch.setattr(time, "sleep", lambda _: volume.kill(ours))
     waited = volume.pod("b", PODMAN_AGENT_CACHE_STORES="1", PODMAN_AGENT_CACHE_WAIT="600")
     assert waited.store == ours.store
     assert "waiting up to 600 s" in capsys.readouterr().err
@@ -295,7 +297,7 @@ def test_flavour_separates_what_cannot_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int, caps: str, uid_map: str, nnp: int, refused: str,
     expected: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(settings.ids, "subordinate", lambda _, uid: [(100000, 65536)] if uid == 1000 else [])
+    monkeypatch.setattr(ids, "subordinate", lambda _, uid: [(100000, 65536)] if uid == 1000 else [])
     (tmp_path / "status").write_text(STATUS.format(uid=uid, caps=caps, nnp=nnp))
     (tmp_path / "uid_map").write_text(uid_map)
     assert settings.flavour(tmp_path, user_namespace=lambda: refused) == expected

@@ -12,11 +12,12 @@ import pytest
 from podman_agent import cli
 from podman_agent.commands.gc import parse_age, parse_size
 from podman_agent.errors import UsageError
-from podman_agent.store import gc, layout, removal, sealed
+from podman_agent.store import gc, layout, locks, removal, sealed, usage
 from podman_agent.store.beneath import Root
 from podman_agent.store.clock import now
 from podman_agent.store.content import image_names
-from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.layout import HOME, Store
+from podman_agent.store.record import State
 from podman_agent.store.usage import could_free
 from podman_agent.store.verify import verify
 from store.fabricate import Fabric, small
@@ -94,7 +95,7 @@ def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, cl
     new = volume.pod("b")
     removal.remove(new.graphroot)
     small(new.graphroot)
-    both = gc.usage([volume.root / HOME], Root(volume.root))
+    both = usage.usage([volume.root / HOME], Root(volume.root))
     for ours in (old, new):
         volume.kill(ours)
     gc.collect(volume.root, gc.Policy(budget=both * 3 // 4))
@@ -105,7 +106,7 @@ def test_over_budget_the_least_recently_used_store_goes_first(volume: Volume, cl
 def test_in_the_last_store_images_nobody_stands_on_go_first(volume: Volume) -> None:
     ours, fabric = stocked(volume, "a")
     volume.kill(ours)
-    gc.collect(volume.root, gc.Policy(budget=gc.usage([volume.root / HOME], Root(volume.root)) - 16384))
+    gc.collect(volume.root, gc.Policy(budget=usage.usage([volume.root / HOME], Root(volume.root)) - 16384))
     assert image_names(fabric.root) == {"docker.io/library/base:latest"}
     assert not verify(fabric.root).damage
 
@@ -155,7 +156,7 @@ def test_a_claimer_that_comes_while_a_store_is_removed_takes_another(volume: Vol
     ours, _ = stocked(volume, "a")
     volume.kill(ours)
     store = Store(volume.root / HOME / ours.store)
-    with gc.locks.locked(store) as free:
+    with locks.locked(store) as free:
         assert free
         assert volume.pod("b").store == "default/1"
 

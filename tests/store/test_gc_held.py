@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from podman_agent.store import clock, gc, gc_held
@@ -47,6 +47,12 @@ def test_a_service_is_at_work_while_a_client_is_connected(tmp_path: Path, option
     assert gc_held.at_work(process(tmp_path / "busy", *argv, state="03"))
 
 
+def noted(seen: list[Any], what: object) -> bool:
+    """Write something down; false, for a lambda that goes on."""
+    seen.append(what)
+    return False
+
+
 def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
     volume: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -54,9 +60,9 @@ def test_a_build_that_starts_during_the_walk_keeps_what_it_writes(
     written = tmp_path / "diff"
     written.mkdir()
     order: list[str] = []
-    monkeypatch.setattr(gc_held, "usage", lambda *_: order.append("walk") or 0)
-    monkeypatch.setattr(gc_held, "dead_builds", lambda _: order.append("list") or [("c", written)])
-    monkeypatch.setattr(gc_held, "at_work", lambda: order.append("ask") or True)
+    monkeypatch.setattr(gc_held, "usage", lambda *_: noted(order, "walk") or 0)
+    monkeypatch.setattr(gc_held, "dead_builds", lambda _: noted(order, "list") or [("c", written)])
+    monkeypatch.setattr(gc_held, "at_work", lambda: noted(order, "ask") or True)
     outcome = gc.Outcome(store.name)
     gc_held.collect(store, gc.Policy(), outcome, "false")
     assert order.index("ask") > order.index("list")
@@ -72,6 +78,6 @@ def test_the_budget_of_an_adopted_store_counts_what_lies_in_its_place(
     assert store.adopted
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(gc_held, "at_work", lambda: False)
-    monkeypatch.setattr(gc_held, "_podman", lambda _, *args: asked.append(args) or "")
+    monkeypatch.setattr(gc_held, "_podman", lambda _, *args: noted(asked, args) or "")
     gc_held.collect(store, gc.Policy(budget=50_000, age=clock.now()), gc.Outcome(store.name), "podman")
     assert ("rmi", *fabric.images[1]["names"]) in asked

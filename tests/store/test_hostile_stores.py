@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from podman_agent import cli
 from podman_agent.store import gc, layout
-from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.layout import HOME, Store
+from podman_agent.store.record import State
 from store.fabricate import small
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from podman_agent.store import claims, layout, locks, record, removal
 from podman_agent.store.beneath import Root
 from podman_agent.store.clock import boot_id, now
 from podman_agent.store.content import Content, image_names
-from podman_agent.store.layout import HOME, State, Store
+from podman_agent.store.layout import HOME, Store
+from podman_agent.store.record import State
 from podman_agent.store.sweep import sweep
 from podman_agent.store.verify import verify
 from podman_agent.store.warm import warm

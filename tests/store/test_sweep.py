@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from podman_agent.store import removal
 from podman_agent.store.content import Content
-from podman_agent.store.layout import State, Store
+from podman_agent.store.layout import Store
+from podman_agent.store.record import State
 from podman_agent.store.sweep import sweep
 from podman_agent.store.verify import torn_by_crash, verify
 from store.fabricate import Fabric, small

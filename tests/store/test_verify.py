@@ -25,7 +25,7 @@ def fabric(tmp_path: Path) -> Fabric:
 
 
 def diff(fabric: Fabric) -> Path:
-    return fabric.root / "overlay" / fabric.layers[0]["id"] / "diff"
+    return fabric.root / "overlay" / str(fabric.layers[0]["id"]) / "diff"
 
 
 def test_a_sound_store_is_proved_whole(fabric: Fabric) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from podman_agent.cli import main
 
@@ -21,7 +23,9 @@ from podman_agent.cli import main
         (["login", "r.example", "-u", "x", "--password-file", "/nowhere"], 78, "cannot read"),
     ],
 )
-def test_senseless_arguments_are_one_line_and_an_exit_code(argv, code, message, capsys):
+def test_senseless_arguments_are_one_line_and_an_exit_code(
+    argv: Any, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(argv) == code
     printed = capsys.readouterr()
     assert message in printed.err

@@ -1,14 +1,19 @@
 """Bake and compose files become the targets that buildx would build."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from podman_agent import bake as bakefile
 from podman_agent.bake import Source
 from podman_agent.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def bake(text, suffix="hcl", env=None, overrides=()):
+
+def bake(text: Any, suffix: Any = "hcl", env: Any = None, overrides: Any = ()) -> Any:
     return bakefile.parse([Source(f"docker-bake.{suffix}", text)], env or {}, overrides)
 
 
@@ -55,7 +60,7 @@ target "node" {
 """
 
 
-def test_hcl_variables_functions_inheritance_and_heredocs():
+def test_hcl_variables_functions_inheritance_and_heredocs() -> None:
     app = bake(HCL).targets["app"]
     assert app.args == {"GO_VERSION": "1.24", "COUNT": "7", "PUSHED": "no"}
     assert app.tags == ("example.com/team/app:latest",)
@@ -68,7 +73,7 @@ def test_hcl_variables_functions_inheritance_and_heredocs():
     assert app.dockerfile_inline == 'FROM base\nRUN echo ${HOME} "LATEST" \\\n    done\n'
 
 
-def test_the_environment_sets_variables_by_the_type_of_their_default():
+def test_the_environment_sets_variables_by_the_type_of_their_default() -> None:
     result = bake(HCL, env={"TAG": "v1", "PUSH": "true", "NODES": "20,22"})
     assert result.targets["app"].args["PUSHED"] == "yes"
     assert result.targets["app"].tags[0] == "example.com/team/app:v1"
@@ -76,24 +81,24 @@ def test_the_environment_sets_variables_by_the_type_of_their_default():
     assert result.targets["node-22"].tags == ("a:22",)
 
 
-def test_an_environment_value_of_the_wrong_type_is_named():
+def test_an_environment_value_of_the_wrong_type_is_named() -> None:
     with pytest.raises(DataError, match="variable PUSH"):
         bake(HCL, env={"PUSH": "perhaps"})
 
 
-def test_an_undeclared_environment_variable_is_unknown():
+def test_an_undeclared_environment_variable_is_unknown() -> None:
     with pytest.raises(DataError, match="unknown variable HOME"):
         bake('target "x" { tags = [HOME] }', env={"HOME": "/root"})
 
 
-def test_linked_targets_come_first_and_once():
+def test_linked_targets_come_first_and_once() -> None:
     result = bake(HCL)
     assert [t.name for t in result.order()] == ["base", "app", "node-18"]
     assert result.expand() == ("app", "node-18")
     assert [t.name for t in result.order(["node"])] == ["node-18"]
 
 
-def test_a_matrix_of_two_axes_with_objects():
+def test_a_matrix_of_two_axes_with_objects() -> None:
     result = bake(
         """
         target "app" {
@@ -112,12 +117,12 @@ def test_a_matrix_of_two_axes_with_objects():
     assert result.expand(["app"]) == tuple(result.targets)
 
 
-def test_a_target_may_use_another_targets_attribute_whatever_their_order():
+def test_a_target_may_use_another_targets_attribute_whatever_their_order() -> None:
     result = bake('target "a" { tags = ["${target.b.tags[0]}-a"] }\ntarget "b" { tags = ["x:1"] }')
     assert result.targets["a"].tags == ("x:1-a",)
 
 
-def test_json_has_the_same_templates():
+def test_json_has_the_same_templates() -> None:
     result = bake(
         """{"variable": {"TAG": {"default": "1"}},
             "group": {"default": {"targets": ["a"]}},
@@ -153,7 +158,7 @@ secrets:
 """
 
 
-def test_compose_services_with_a_build_section_become_targets():
+def test_compose_services_with_a_build_section_become_targets() -> None:
     result = bake(COMPOSE, "yaml", env={"TAG": "7", "FROM_ENV": "here"})
     web = result.targets["web"]
     assert result.groups["default"] == ("web", "base")
@@ -179,29 +184,29 @@ def test_compose_services_with_a_build_section_become_targets():
         ("${EMPTY?e}", ""),
     ],
 )
-def test_compose_interpolation(text, expected):
+def test_compose_interpolation(text: str, expected: str) -> None:
     assert bakefile.compose.interpolate(text, {"A": "a", "EMPTY": ""}) == expected
 
 
-def test_a_required_compose_variable_says_its_message():
+def test_a_required_compose_variable_says_its_message() -> None:
     with pytest.raises(DataError, match="required variable TAG is missing: set TAG"):
         bake(COMPOSE, "yaml")
 
 
-def test_extended_compose_services_inherit_the_build_section():
+def test_extended_compose_services_inherit_the_build_section() -> None:
     text = "services: {a: {build: {context: x, args: {A: '1'}}}, b: {extends: a, build: {target: t}}}"
     target = bake(text, "yaml").targets["b"]
     assert (target.context, target.args, target.target) == ("x", {"A": "1"}, "t")
 
 
-def test_later_files_override_maps_by_key_and_lists_whole():
+def test_later_files_override_maps_by_key_and_lists_whole() -> None:
     first = Source("a.hcl", 'target "x" { args = {A = 1, B = 1}\n tags = ["a"] }')
     second = Source("b.json", '{"target": {"x": {"args": {"B": "2"}, "tags": ["b"]}}}')
     target = bakefile.parse([first, second], {}).targets["x"]
     assert (target.args, target.tags) == ({"A": "1", "B": "2"}, ("b",))
 
 
-def test_overrides_reach_all_targets_their_pattern_names():
+def test_overrides_reach_all_targets_their_pattern_names() -> None:
     result = bake(
         HCL,
         overrides=["*.args.GO_VERSION=1.25", "app.tags=x:1", "app.tags=x:2", "app.platform=a", "app.platform=b",
@@ -218,7 +223,7 @@ def test_overrides_reach_all_targets_their_pattern_names():
 
 
 @pytest.mark.parametrize("text", ["app", "app.nonsense=1", "app.args=1", "none.tags=x"])
-def test_a_senseless_override_is_a_usage_error(text):
+def test_a_senseless_override_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--set"):
         bake(HCL, overrides=[text])
 
@@ -255,18 +260,18 @@ target "x" { args = { X = A } }
         ("services: {a: {extends: a, build: .}}", "yaml", "is itself"),
     ],
 )  # fmt: skip
-def test_a_senseless_file_is_one_line_of_error(text, suffix, message):
+def test_a_senseless_file_is_one_line_of_error(text: Any, suffix: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         bake(text, suffix)
     assert "\n" not in str(caught.value)
 
 
-def test_a_parent_that_does_not_exist_is_named():
+def test_a_parent_that_does_not_exist_is_named() -> None:
     with pytest.raises(DataError, match="failed to find target b; there are: a"):
         bake('target "a" { inherits = ["b"] }').order(["a"])
 
 
-def test_circles_of_contexts_and_groups_are_named():
+def test_circles_of_contexts_and_groups_are_named() -> None:
     text = """target "a" { contexts = {x = "target:b"} }
               target "b" { contexts = {x = "target:a"} }
               group "g" { targets = ["g"] }"""
@@ -279,7 +284,7 @@ def test_circles_of_contexts_and_groups_are_named():
         bake(text).order()
 
 
-def test_what_docker_passes_over_in_silence_is_said():
+def test_what_docker_passes_over_in_silence_is_said() -> None:
     notes = bake('target "a" { tgas = [] }\nblock "x" {}').notes
     assert [note.partition(" is no ")[0] for note in notes] == ["target a: tgas", "docker-bake.hcl: block"]
 
@@ -299,7 +304,7 @@ def test_what_docker_passes_over_in_silence_is_said():
         ("1.2.3-beta.1", ">=1.2.0", False), ("1.2.3-beta.2", ">=1.2.3-beta.1", True), ("1.2.3", "!=1.2.3", False),
     ],
 )  # fmt: skip
-def test_versions_fit_their_constraints(version: str, constraint: str, fits: bool):
+def test_versions_fit_their_constraints(version: str, constraint: str, fits: bool) -> None:
     target = bake(f'target "x" {{ args = {{ X = semvercmp("{version}", "{constraint}") }} }}').targets["x"]
     assert target.args["X"] == ("true" if fits else "false")
 
@@ -325,12 +330,12 @@ def test_versions_fit_their_constraints(version: str, constraint: str, fits: boo
         ('substr("hello", 1, 3)', "ell"),
     ],
 )  # fmt: skip
-def test_expressions(expression, value):
+def test_expressions(expression: str, value: str) -> None:
     target = bake(f'target "x" {{ args = {{ X = {expression} }} }}').targets["x"]
     assert target.args["X"] == value
 
 
-def test_files_are_found_in_bakes_order_and_dotenv_counts_under_the_environment(tmp_path: Path):
+def test_files_are_found_in_bakes_order_and_dotenv_counts_under_the_environment(tmp_path: Path) -> None:
     (tmp_path / "docker-bake.override.hcl").write_text('target "web" { target = "t" }')
     (tmp_path / "compose.yaml").write_text("services: {web: {build: {args: {A: $A, B: $B}}}}")
     (tmp_path / ".env").write_text("A=file\nB=file\n")
@@ -340,6 +345,6 @@ def test_files_are_found_in_bakes_order_and_dotenv_counts_under_the_environment(
     assert (web.args, web.target) == ({"A": "file", "B": "env"}, "t")
 
 
-def test_as_dict_is_what_bake_prints():
+def test_as_dict_is_what_bake_prints() -> None:
     printed = bake('target "a" { tags = ["x"]\n no-cache = true }').targets["a"].as_dict()
     assert printed == {"context": ".", "dockerfile": "Dockerfile", "tags": ["x"], "no-cache": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,6 +11,9 @@ from podman_agent.builds import reports
 from podman_agent.builds.run import Outcome
 from podman_agent.engine.results import BuildResult, Layer, PushResult
 from podman_agent.errors import VolumeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUILT = BuildResult("sha256:1", ("r/x:1",), 1.5, 1)
 
@@ -25,7 +29,7 @@ OUTCOMES = [
 ]
 
 
-def test_result_files_are_what_jenkins_reads():
+def test_result_files_are_what_jenkins_reads() -> None:
     rows = json.loads(reports.image_json(OUTCOMES))
     assert rows[0]["images"] == ["r.example:5000/x:1@sha256:2"]
     assert rows[0]["pushes"][0]["bytes"] == 7
@@ -38,7 +42,7 @@ def test_result_files_are_what_jenkins_reads():
     assert "IMAGE_GOOD_ONE=r.example:5000/x@sha256:2" in reports.env_file(OUTCOMES).splitlines()
 
 
-def test_a_result_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+def test_a_result_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     reports.write(tmp_path / "deep/x", "new")
     assert (tmp_path / "deep/x").read_text() == "new"
     assert [f.name for f in (tmp_path / "deep").iterdir()] == ["x"]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from podman_agent.engine.engine import Engine
+
 from podman_agent.bake import Source, parse
 from podman_agent.builds.run import ImageBuild, Settings
 from podman_agent.engine.results import BuildResult
 
 
-def test_targets_are_built_after_those_they_need_and_caches_are_podmans():
+def test_targets_are_built_after_those_they_need_and_caches_are_podmans() -> None:
     calls = []
 
     class Recorder:
         redact = staticmethod(str)
 
-        def build(self, options):
+        def build(self, options: Any) -> Any:
             calls.append(options)
             return BuildResult(f"sha256:{len(calls)}", options.tags, 0, 1)
 
@@ -27,9 +32,9 @@ def test_targets_are_built_after_those_they_need_and_caches_are_podmans():
         .replace('"dir"  labels', '"dir"\n labels')
     )
     bake = parse([Source("x.hcl", text)], {})
-    said = []
+    said: list[Any] = []
     settings = Settings(cache="r.example/all", labels={"x": "1", "y": "2"}, tags=("v",), jobs=4)
-    outcomes = ImageBuild(Recorder(), settings, said.append).run(bake.order(["a"]), ["a"])
+    outcomes = ImageBuild(cast("Engine", Recorder()), settings, said.append).run(bake.order(["a"]), ["a"])
     assert [o.status for o in outcomes] == ["ok", "ok"]
     first, second = calls
     assert (first.context, dict(first.labels)) == ("dir", {"x": "own", "y": "2"})

@@ -6,10 +6,15 @@ import json
 import os
 import stat
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from podman_agent.builds import sbom
 from podman_agent.engine.engine import Engine
+from podman_agent.errors import PodmanAgentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAKE = """#!{python}
 import sys, os
@@ -22,7 +27,7 @@ if "--version" in sys.argv:
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A podman that writes its argv down and fails or succeeds as told."""
 
     def make(script: str) -> Engine:
@@ -37,10 +42,12 @@ def fake(tmp_path, monkeypatch):
     return make
 
 
-def test_an_sbom_needs_a_scanner_and_a_fake_one_is_run(fake, tmp_path, monkeypatch):
+def test_an_sbom_needs_a_scanner_and_a_fake_one_is_run(
+    fake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = fake("5.4.2 pass")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(Exception, match="neither syft nor trivy is on PATH") as caught:
+    with pytest.raises(PodmanAgentError, match="neither syft nor trivy is on PATH") as caught:
         sbom.write(engine, "x", tmp_path / "x.json")
     assert caught.value.exit_code == 77
     scanner = tmp_path / "bin/syft"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from podman_agent.engine import events
 
@@ -24,6 +26,6 @@ from podman_agent.engine import events
         ("hello", {"kind": "log", "text": "hello"}),
     ],
 )  # fmt: skip
-def test_podmans_lines_become_events(line, expected):
+def test_podmans_lines_become_events(line: str, expected: Any) -> None:
     event = events.parse(line, "x")
     assert {k: getattr(event, k) for k in expected} == expected

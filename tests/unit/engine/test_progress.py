@@ -8,7 +8,7 @@ from podman_agent.engine.events import Event
 from podman_agent.engine.progress import Progress
 
 
-def test_in_a_log_each_step_and_layer_is_one_line():
+def test_in_a_log_each_step_and_layer_is_one_line() -> None:
     out = io.StringIO()
     with Progress(out) as progress:
         progress(Event("step", "app", "STEP 1/2: FROM [bold]x[/bold]"))
@@ -17,7 +17,7 @@ def test_in_a_log_each_step_and_layer_is_one_line():
     assert out.getvalue() == "[app] STEP 1/2: FROM [bold]x[/bold]\n[app] layer abc copied\n"
 
 
-def test_bars_and_quiet():
+def test_bars_and_quiet() -> None:
     out = io.StringIO()
     with Progress(out, "bars") as progress:
         progress(Event("layer", "app", "", state="copying", layer="abc", current=1, total=2))

@@ -246,11 +246,6 @@ Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1
 """
 
 
-CLEANING_UP = """time="2026-11-25T13:38:21Z" level=error msg="error unmounting container: saving updated state for \
-build container \\"d24c\\": write /var/lib/containers/.tmp-buildah.json3950248490: no space left on device\\""\
-"""
-
-
 @pytest.mark.parametrize(
     ("said", "code", "word"),
     [

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.plan.advice import BROKEN, DEGRADED, FINE, advise, found, verdict
+from podman_agent.plan.advice import BROKEN, DEGRADED, FINE, Trial, advise, found, verdict
 from podman_agent.plan.decide import decide
 from podman_agent.plan.plan import Plan
 from podman_agent.planfile import Hot
 from podman_agent.prepare import trial_build as deep
-from podman_agent.prepare.trial_build import Trial, is_static
+from podman_agent.prepare.trial_build import is_static
 from unit.plan.test_decide import EXPECTED, facts
 
 if TYPE_CHECKING:

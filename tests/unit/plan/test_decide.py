@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import (
@@ -26,6 +27,9 @@ from podman_agent.plan.decide import decide
 from podman_agent.pod.facts import Facts
 from podman_agent.pod.variables import TABLE
 from pods.shapes import SHAPES
+
+if TYPE_CHECKING:
+    from podman_agent.pod.values import Program
 
 RECORDED = Path(__file__).parents[2] / "fixtures/facts"
 FUSE = "/usr/bin/fuse-overlayfs"
@@ -296,7 +300,7 @@ def test_exec_keeps_podmans_own_conmon_where_the_script_would_not_find_it() -> N
     ):
         assert decide(elsewhere, {}).exec_monitor == ""
     nothing_runs = facts("runtime-default")
-    assert decide(replace(nothing_runs, programs=usual.programs | nothing_runs.programs), {}).exec_monitor == ""
+    assert decide(replace(nothing_runs, programs={**usual.programs, **nothing_runs.programs}), {}).exec_monitor == ""
 
 
 def test_go_collects_seldom_but_not_without_bounds() -> None:
@@ -347,7 +351,7 @@ def test_run_is_watched_where_no_container_starts() -> None:
     """So that crun's refusal of hybrid cgroups is followed by its cure."""
     hybrid = facts("cgroup-hybrid")
     assert "run" not in decide(hybrid, {}).watched
-    alone = {name: path for name, path in hybrid.programs.items() if name != "runc"}
+    alone: dict[Program, str] = {name: path for name, path in hybrid.programs.items() if name != "runc"}
     assert "run" in decide(replace(hybrid, programs=alone), {}).watched
 
 
@@ -372,7 +376,7 @@ def test_build_steps_are_no_containers_where_the_only_runtime_refuses_the_node()
     """`cgroups in hybrid mode not supported, drop all controllers from cgroupv2`."""
     hybrid = facts("cgroup-hybrid")
     assert decide(hybrid, {}).isolation == "oci"
-    crun = {name: path for name, path in hybrid.programs.items() if name != "runc"}
+    crun: dict[Program, str] = {name: path for name, path in hybrid.programs.items() if name != "runc"}
     alone = decide(replace(hybrid, programs=crun), {})
     assert (alone.isolation, alone.can_run) == ("chroot", False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from podman_agent.errors import PodRefusalError
@@ -10,8 +11,11 @@ from podman_agent.plan import render, users
 from podman_agent.plan.decide import decide
 from unit.plan.test_decide import facts
 
+if TYPE_CHECKING:
+    from podman_agent.pod.capabilities import Capability
+
 # what jenkins/pods/unprivileged.yaml adds
-TEMPLATE = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
+TEMPLATE: tuple[Capability, ...] = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
 
 
 def test_one_mapped_id_ignores_other_owners_and_hides_the_ranges() -> None:

@@ -33,6 +33,7 @@ HOME = "/opt/podman-agent"
 
 @pytest.fixture(scope="session")
 def config(image: str, outer: Outer) -> dict[str, Any]:
+    inspected: dict[str, dict[str, Any]]
     (inspected,) = json.loads(outer("image", "inspect", image).stdout)
     return inspected["Config"]
 
