@@ -129,11 +129,13 @@ from podman_agent.store.layout import Store
 for name in ("lower", "upper", "work", "a", "b"):
     Path("/var/lib/containers/fuse", name).mkdir(parents=True, exist_ok=True)
 os.chdir("/var/lib/containers/fuse")
+key = "podman-agent/tried"
+Path("lower", key, "0").mkdir(parents=True)
 for node in ("a", "b"):
     subprocess.run(["fuse-overlayfs", "-o", "lowerdir=lower,upperdir=upper,workdir=work", node], check=True)
-fd = locks.try_lock(Store(Path("a").absolute()))
-print("both nodes got the lock:", locks.try_lock(Store(Path("b").absolute())) is not None)
-print("the trial alone says:", repr(locks.trial(Path("a").resolve())))
+fd = locks.try_lock(Store(Path("a", key, "0").absolute()))
+print("both nodes got the lock:", locks.try_lock(Store(Path("b", key, "0").absolute())) is not None)
+print("the trial alone says:", repr(locks.trial(Path("a", key).absolute())))
 ours = claim(Path("a").resolve(), key=None, env={"HOSTNAME": "agent-1"}, legacy=Path("/x"), run=Path("/run/t"))
 print(ours.store, "|", ours.message)
 """

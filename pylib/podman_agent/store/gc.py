@@ -89,7 +89,10 @@ def _blob_info(volume: Path) -> list[Outcome]:
     same registry has (https://github.com/containers/image/blob/v5.34.3/pkg/blobinfocache/default.go).
     """
     root, home = Root(volume), volume / "cache"
-    caches = [home / name for name, _ in root.entries(home) if name.startswith("blob-info-cache-v1.")]
+    try:
+        caches = [home / name for name, _ in root.entries(home) if name.startswith("blob-info-cache-v1.")]
+    except PermissionError:  # another user's pods share the volume
+        return []
     size = sum(found.st_blocks * 512 for path in caches if stat.S_ISREG((found := root.lstat(path)).st_mode))
     if size < BLOB_INFO_KEPT:
         return []
