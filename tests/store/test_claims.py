@@ -343,3 +343,35 @@ def test_where_locks_prove_nothing_each_pod_has_a_store_of_its_own_name(volume: 
     assert "cannot be shared (PODMAN_AGENT_CACHE_LOCKS=never)" in first.message
     assert not Store(volume.root / HOME / first.store).state.locks
     assert volume.pod("agent-3").store == "default/0", "a named store is never taken by another pod"
+
+
+FULL = """
+import subprocess, sys
+from pathlib import Path
+from podman_agent.errors import VolumeError
+from podman_agent.store import claim, layout, locks
+volume, run = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=2", "none", run], check=True)
+(run / "taken").touch()
+for _ in range(3):
+    try:
+        claim(volume, key=None, env={"HOSTNAME": "a"}, legacy=volume / "storage", run=run)
+    except VolumeError as error:
+        print(error)
+print([locks.try_lock(store) is not None for store in layout.all_stores(volume)], len(list(run.iterdir())))
+"""
+
+
+def test_a_claim_that_cannot_be_recorded_holds_nothing(tmp_path: Path) -> None:
+    """Three claims on a full run directory once left three holders, and three locked stores that nobody knew of."""
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "run").mkdir()
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", sys.executable, "-c", FULL, tmp_path / "volume", tmp_path / "run"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "pylib")},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    *errors, last = done.stdout.splitlines()
+    assert len(errors) == 3
+    assert all(f"in {tmp_path / 'run'}: No space left on device" in error for error in errors)
+    assert last == "[True] 1", "one store, free, and nothing beside what filled the directory"

@@ -6,6 +6,7 @@ library only. What a claim costs is measured by ``tests/soak/claim_cost.py``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -291,9 +292,8 @@ class _Claimer:
         return swept, rubbish
 
     def _hold(self, store: Store, fd: int, swept: Swept, rubbish: list[Path]) -> Claim:
-        """Hold the lock until the container dies, and remember it."""
+        """Remember the claim, then hold its lock until the container dies: one that nobody can find holds nothing."""
         fifo = self.record.with_suffix(".alive")
-        locks.hold(fd, fifo, [*rubbish, *([store.trash] if store.root.is_dir(store.trash) else [])])
         value: dict[str, Any] = {
             "volume": str(self.volume),
             "graphroot": str(store.graphroot),
@@ -301,11 +301,21 @@ class _Claimer:
             "store": store.name,
             "alive": str(fifo),
         }
-        write_json(self.record, value, sync=False)
         if swept.images or swept.reset:
             lost = "".join(f"; {image}: {why}" for image, why in swept.images.items())
             self.messages.append(f"cache store {store.name}: {swept.text}{lost}")
         self._warn_of_low_space()
+        trash = [store.trash] if store.root.is_dir(store.trash) else []
+        try:
+            write_json(self.record, value, sync=False)
+            locks.hold(fd, fifo, [*rubbish, *trash])
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.record.unlink(missing_ok=True)
+            what = f"cannot record the claim on cache store {store.name} in {self.record.parent}"
+            raise VolumeError(
+                what, error.strerror or "", "make room there, or name another PODMAN_AGENT_STATE_DIR"
+            ) from error
         notes = [f"cache store {store.name}", *self.notes, *([swept.text] if swept else [])]
         return Claim(
             graphroot=store.graphroot,
