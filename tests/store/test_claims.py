@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from podman_agent.errors import ConfigError, VolumeError
 from podman_agent.pod import ids
+from podman_agent.store import clock as clock_of_node
 from podman_agent.store import locks, settings
 from podman_agent.store.content import Content, image_names
 from podman_agent.store.layout import HOME, Store
@@ -343,6 +344,22 @@ def test_where_locks_prove_nothing_each_pod_has_a_store_of_its_own_name(volume: 
     assert "cannot be shared (PODMAN_AGENT_CACHE_LOCKS=never)" in first.message
     assert not Store(volume.root / HOME / first.store).state.locks
     assert volume.pod("agent-3").store == "default/0", "a named store is never taken by another pod"
+
+
+def test_a_new_store_is_warmed_only_from_one_that_was_checked_since_the_node_started(volume: Volume) -> None:
+    """After a crash of the node the first pod reads its store again, while the second finds it locked and makes one."""
+    first = volume.pod("a")
+    small(first.graphroot)
+    store = Store(volume.root / HOME / first.store)
+    state = store.state
+    state.boot = "of before the crash"  # as it is until the sweep has ended
+    store.save(state)
+    second = volume.pod("b")
+    assert image_names(second.graphroot) == set()
+    state.boot = clock_of_node.boot_id()
+    store.save(state)
+    third = volume.pod("c")
+    assert image_names(third.graphroot) == image_names(first.graphroot) != set()
 
 
 FULL = """

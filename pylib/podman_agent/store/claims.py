@@ -257,8 +257,13 @@ class _Claimer:
         return State(flavour=kind, claimed=clock.now(), boot=clock.boot_id(), locks=locks)
 
     def _warm(self, store: Store) -> None:
-        """Give a new store the images of the sealed store and of the warmest sibling."""
-        siblings = [s for s in self._by_warmth() if s.path != store.path and s.path not in self.odd][:1]
+        """Give a new store the images of the sealed store, which was flushed, and of the warmest sibling.
+
+        Only of a sibling that was checked since this node started: `_prepare` writes the boot down when its sweep has
+        ended, so a store that waits for its sweep, or is in the midst of it, gives nothing.
+        """
+        others = [s for s in self._by_warmth() if s.path != store.path and s.path not in self.odd]
+        siblings = [s for s in others if s.state.boot == clock.boot_id() and _has_images(s)][:1]
         sources = [path for _, path in layout.sealed_generations(self.directory, self.settings.flavour)[:1]]
         started = time.monotonic()
         brought = sum(_bring(s, store) for s in (*sources, *(sibling.graphroot for sibling in siblings)))
