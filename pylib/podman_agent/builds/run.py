@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent.bake.flags import flags
 from podman_agent.builds import sbom
 from podman_agent.engine import events, process
 from podman_agent.engine.options import BuildOptions
@@ -208,14 +209,13 @@ def _file(context: str, dockerfile: str) -> str | None:
     return None if dockerfile == "Dockerfile" else dockerfile
 
 
+_PODMANS = ("ssh", "annotations", "network", "shm_size", "ulimits", "extra_hosts", "no_cache", "pull")
+"""What has no field of `BuildOptions`."""
+
+
 def _flags(target: Target) -> list[str]:
-    found = [f"--ssh={s}" for s in target.ssh]
-    found += [f"--annotation={a.removeprefix('manifest:')}" for a in target.annotations]
-    found += ["--no-cache"] if target.no_cache else []
-    found += ["--pull=always"] if target.pull else []
-    found += [f"--network={target.network}"] if target.network else []
-    found += [f"--shm-size={target.shm_size}"] if target.shm_size else []
-    found += [f"--ulimit={u}" for u in target.ulimits]
-    found += [f"--add-host={k}:{v}" for k, v in target.extra_hosts.items()]
+    # podman's annotations are the manifest's, its bare --pull fetches only what is newer
+    podmans = {"--pull": "--pull=always"}
+    found = [podmans.get(f, f).replace("=manifest:", "=", 1) for f in flags(target, only=_PODMANS)]
     outputs = [o for o in target.output if "type=local" in o or "type=tar" in o]
     return [*found, *(f"--output={o}" for o in outputs)]

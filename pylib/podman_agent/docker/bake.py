@@ -25,14 +25,6 @@ _SPEC = Spec(
     words("check debug load no-cache print pull push"),
     letters("f=file D=debug"),
 )
-# bake attribute -> build flag; a mapping becomes key=value.
-_FLAGS = {
-    "args": "build-arg", "labels": "label", "contexts": "build-context", "tags": "tag",
-    "annotations": "annotation", "cache_from": "cache-from", "cache_to": "cache-to",
-    "output": "output", "secret": "secret", "ssh": "ssh", "attest": "attest",
-    "no_cache_filter": "no-cache-filter", "ulimits": "ulimit", "extra_hosts": "add-host",
-    "target": "target", "network": "network", "shm_size": "shm-size",
-}  # fmt: skip
 
 
 def run(call: Call, _verb: str, args: list[str]) -> int:
@@ -126,18 +118,11 @@ def arguments(target: Target, parsed: Parsed, scratch: str) -> list[str]:
     Returns:
         Flags.
     """
-    args = []
-    for attribute, flag in _FLAGS.items():
-        value = getattr(target, attribute)
-        if isinstance(value, str):
-            args.append(f"--{flag}={value}")
-        elif hasattr(value, "items"):
-            args += [f"--{flag}={k}{':' if flag == 'add-host' else '='}{_linked(v)}" for k, v in value.items()]
-        else:
-            args += [f"--{flag}={item}" for item in value or ()]
+    from podman_agent.bake.flags import flags  # noqa: PLC0415 - as above
+
+    args = list(flags(target, _linked))
     if target.platforms:
         args.append("--platform=" + ",".join(target.platforms))
-    args += [f"--{flag}" for flag, on in (("no-cache", target.no_cache), ("pull", target.pull)) if on]
     args += [f"--{n}={parsed.get(n)}" for n in ("provenance", "sbom") if parsed.get(n) is not None]
     if target.dockerfile_inline is not None:
         path = Path(scratch) / f"{target.name}.Dockerfile"
