@@ -1,5 +1,104 @@
 """Bake files in JSON and compose files, by what is in them."""
 
+TARGETS = r"""
+tags = "x"
+tags = ["x", null]
+tags = [1, true]
+tags = []
+tags = null
+tags = [["x"]]
+args = "x"
+args = { a = ["x"] }
+args = { a = {} }
+args = { a = 1, b = true, c = null, d = "$${x}" }
+args = ["x"]
+labels = { a = 1.50 }
+context = 1
+context = ["."]
+context = "."
+context = "./a/../b/"
+context = "https://github.com/a/b.git#main"
+context = "cwd://"
+context = "cwd://sub"
+context = BAKE_CMD_CONTEXT
+context = null
+context = ""
+dockerfile = ""
+dockerfile = "./x/../Dockerfile"
+dockerfile-inline = "FROM scratch\nRUN echo $${HOME}\n"
+contexts = { a = null }
+contexts = { a = "", b = "x" }
+contexts = { a = "docker-image://alpine", b = "https://x.example/y.git", c = "./z/" }
+contexts = { a = "target:nope" }
+contexts = { a = "target:default" }
+platforms = ["linux/amd64", "linux/amd64", ""]
+platforms = [BAKE_LOCAL_PLATFORM]
+platforms = ["nonsense/x/y/z"]
+output = ["type=docker", ""]
+output = [{ type = "local", dest = "out" }]
+output = [{ type = "image", name = "a,b", push = true }]
+output = ["type=image,\"name=a,b\""]
+output = ["out"]
+output = ["-"]
+output = "type=docker"
+output = [{ dest = "x" }]
+output = [1]
+cache-from = ["user/app:cache"]
+cache-from = ["user/a,user/b"]
+cache-from = [{ type = "s3", bucket = "b", region = "r" }]
+cache-from = ["type=registry,ref=a", "type=registry,ref=b", "type=registry,ref=a"]
+cache-from = ["ref=a"]
+cache-from = "a"
+cache-to = ["type=inline", "type=registry,ref=a,mode=max"]
+cache-to = [{ type = "local", dest = "c" }]
+secret = ["id=a,env=HOME", "id=a,env=PATH"]
+secret = [{ id = "a", env = "HOME" }]
+secret = ["type=env,id=HOME"]
+secret = ["nonsense"]
+secret = ["id=a,nonsense=b"]
+attest = ["type=sbom", "type=sbom,generator=x", "type=provenance,mode=max"]
+attest = [{ type = "provenance", disabled = true }]
+attest = [{ type = "sbom", disabled = false }]
+attest = ["sbom"]
+annotations = ["a=b", "a=b", "manifest:c=d"]
+annotations = ["manifest[linux/amd64]:c=$${d}"]
+no-cache = true
+no-cache = "true"
+no-cache = "1"
+no-cache = 1
+no-cache = null
+pull = false
+no-cache-filter = ["a", "a"]
+network = "host"
+network = "none"
+shm-size = "128m"
+shm-size = "nonsense"
+ulimits = ["nofile=1024:2048", "nofile=1024:2048"]
+ulimits = ["nonsense"]
+entitlements = ["network.host", "security.insecure"]
+extra-hosts = { h = "1.2.3.4", i = null }
+call = "check"
+description = "says $${this}"
+target = "stage"
+inherits = ["nope"]
+inherits = ["default"]
+inherits = []
+inherits = null
+nonsense = 1
+resources = { memory = "2g" }
+matrix = { a = ["1", "2"] }
+matrix = { a = ["1"] }
+matrix = { a = "x" }
+matrix = ["x"]
+name = "x"
+tags = [target.default.context]
+tags = [target.default.tags[0]]
+tags = [target.nope.context]
+args = { a = target.default.name }
+tags = [for x in ["a"] : "${x}:1"]
+args = merge({ a = "1" }, { b = "2" })
+""".strip().splitlines()
+
 JSON_FILES = {
     "plain": '{"target": {"default": {"tags": ["x:${add(1, 2)}"], "pull": true}}}',
     "lists of blocks": '{"target": [{"default": {"args": {"a": "1"}}}, {"default": {"args": {"b": "2"}}}]}',
