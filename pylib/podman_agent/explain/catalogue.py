@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from podman_agent.explain import clients, pods, stores, transfers
+from podman_agent.explain import clients, limits, pods, stores, transfers
 
 if TYPE_CHECKING:
     from podman_agent.explain.explanation import Explanation
 
-_ROOMS = (stores, pods, clients, transfers)
+_ROOMS = (stores, pods, limits, clients, transfers)
 _HEAD = """\
 # Error texts
 

@@ -40,6 +40,7 @@ def explain(lines: Iterable[str]) -> Iterator[tuple[str, Explanation]]:
 # buildah's verdict on a RUN step whose program ended so, or was never started
 _STEP = re.compile(r'Error: building at STEP "RUN .*": (?:while running runtime: )?exit status (\d+)$')
 _LOGGED = re.compile(r'time="[^"]*" level=\w+ ')
+_SIGKILLED = 128 + 9
 # after a step of any kind: podman could not even write down that it is over
 _CLEANING_UP = re.compile(r'time="[^"]*" level=error msg="error \w+ (build )?container: .*' + DISK_FULL.pattern)
 # the user namespace is made before anything else runs, so that all lines before are podman's, and say why
@@ -51,6 +52,7 @@ _NOT_STARTED = re.compile(
     r"error running container: from \S+ creating container for [\s\S]*\]: (?P<runtime>.*)\n: exit status \d+"
     r"|error running (?:container|subprocess): (?P<buildah>.*)"
     r"|(?P<chroot>error .*)\nsubprocess exited with status 1"
+    r"|(?P<killed>container exited on killed|subprocess exited on killed)(?:\nsubprocess exited with status 1)?"
     r")\Z"
 )
 
@@ -87,7 +89,8 @@ def _own(lines: list[str], code: int) -> list[str]:
     """The lines in which podman itself says why it failed."""
     found = [(i, _STEP.match(line)) for i, line in enumerate(lines) if line.startswith("Error: ")]
     if steps := [i for i, step in found if step and int(step[1]) == code]:
-        return _not_started(lines[: steps[-1]])
+        killed = ["Error: exit status 137"] if code == _SIGKILLED else []  # without the step's words
+        return [*_not_started(lines[: steps[-1]]), *killed]
     others = [i for i, step in found if not step]
     if not others or lines[-1].startswith(("docker: ", "podman-agent: ")):
         return []

@@ -60,10 +60,12 @@ RULES = (
         PODMAN + "26910",
     ),
     Explanation(
-        "crun: setrlimit `RLIMIT_NPROC`: Operation not permitted: OCI permission denied",
-        r"setrlimit `?RLIMIT_(NPROC|NOFILE)`?: Operation not permitted",
-        "podman asks for limits above the pod's hard limits, and there is no CAP_SYS_RESOURCE",
-        "let the agent's plan set default_ulimits (use the docker or podman on PATH), or use podman 5.4",
+        "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
+        r"setrlimit `?RLIMIT_\w+`?: Operation not permitted"
+        r"|setting \"RLIMIT_\w+\" limit to .*: operation not permitted",
+        "limits above the pod's hard limits are asked for, by --ulimit or podman's defaults, without CAP_SYS_RESOURCE",
+        "a --ulimit within `ulimit -H`, or capabilities.add: [SYS_RESOURCE]; the docker and podman on PATH set fitting"
+        " default_ulimits",
         PODMAN + "18555",
     ),
     Explanation(

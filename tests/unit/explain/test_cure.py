@@ -137,6 +137,24 @@ RESEARCH = (
     "Error: unknown flag: --cgroup-manager",
 )
 OWN = (
+    "sudo: a password is required",
+    "prlimit: failed to set the NOFILE resource limit: Operation not permitted",
+    "could not select device driver with capabilities: [[gpu]]",
+    "RuntimeError: No CUDA GPUs are available",
+    "nsenter: reassociate to namespaces failed: Operation not permitted",
+    "setns: Operation not permitted",
+    "ping: unknown host r.example",
+    "ping: bad address 'r.example'",
+    "Killed",
+    "subprocess exited on terminated",
+    "make: *** [all] Killed",
+    'Error: building at STEP "RUN x": while running runtime: exit status 143',
+    "the node was replaced by a shallower one",
+    "chown: changing ownership of '/x': Invalid argument",
+    "chown: invalid user: 'app'",
+    "/dev/net/tun",
+    "Cannot open TUN/TAP dev /dev/net/tun: No such file or directory",
+    "http: server returned HTTP response to a request",
     "AssertionError: expected unexpected status code: 502",
     "npm ERR! unexpected status code: 503",
     "HTTP/1.1 unexpected status 200, expected: 500",
@@ -239,6 +257,16 @@ Error: building at STEP "RUN true": exit status 1
 MOUNTS = """error running subprocess: creating new mount namespace for [/bin/sh -c true]: operation not permitted
 Error: building at STEP "RUN true": exit status 1
 """
+KILLED_IN_CHROOT = """subprocess exited on killed
+subprocess exited with status 1
+Error: building at STEP "RUN tail /dev/zero": exit status 1
+"""
+TOO_MANY_FILES = """Error: building at STEP "RUN echo ok": setting "RLIMIT_NOFILE" limit to soft=9999999,hard=9999999 \
+(was soft=20000,hard=20000): operation not permitted
+"""
+CHOWNED = """Error: building at STEP "COPY --chown=1000:1000 D /x": storing "/tmp/D": error during bulk transfer: \
+copier: put: error setting ownership of "/x" to 1000:1000: lchown /x: invalid argument
+"""
 CLONE = "cannot clone: Operation not permitted\nError: cannot re-exec process\n"
 NEWUIDMAP = """time="2026-11-25T00:00:00Z" level=error msg="running `/usr/bin/newuidmap 42 0 1000 1`: newuidmap: \
 write to uid_map failed: Operation not permitted\\n"
@@ -249,6 +277,11 @@ Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1
 @pytest.mark.parametrize(
     ("said", "code", "word"),
     [
+        (f"container exited on killed\n{STEP_FAILED.replace('status 2', 'status 1')}\n", 1, "memory limit"),
+        (KILLED_IN_CHROOT, 1, "memory limit"),
+        (f"Killed\n{STEP_FAILED.replace('status 2', 'status 137')}\n", 137, "memory limit"),
+        (TOO_MANY_FILES, 125, "SYS_RESOURCE"),
+        (CHOWNED, 125, "drop --chown"),
         ("STEP 1/2: FROM busybox\nError: creating build container: layer not known\n", 125, "check --quick"),
         ("Error: 2 errors occurred while pulling:\n\t* reading blob sha256:1: unexpected EOF\n", 125, "tried again"),
         (
@@ -315,6 +348,8 @@ def test_an_earlier_steps_words_are_not_taken_for_podmans(words: str) -> None:
     [
         ("", 1),
         (STEP_FAILED, 2),
+        (f"container exited on killed\nmore\n{STEP_FAILED}", 2),
+        ('Error: building at STEP "RUN exit status 137": while running runtime: exit status 1', 1),
         ("Error: creating build container: layer not known\n" + STEP_FAILED, 2),
         (STEP_FAILED + "\nError: creating build container: layer not known", 2),  # another build's
         ("Error: layer not known\npodman-agent: registry.example.com is not reachable", 69),
