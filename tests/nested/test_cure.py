@@ -70,7 +70,7 @@ def test_a_step_that_the_runtime_does_not_start_is_explained(pod: Callable[..., 
         done = agent.sh(build, check=False, shell="sh")
     *_, verdict, last = done.stderr.splitlines()
     assert verdict == 'Error: building at STEP "RUN <<END": while running runtime: exit status 1'
-    assert last.startswith("podman-agent: podman asks for limits above the pod's hard limits")
+    assert last.startswith("podman-agent: limits above the pod's hard limits are asked for, by --ulimit")
 
 
 def test_a_detached_container_does_not_hold_the_shim(unprivileged: outer.Pod) -> None:
