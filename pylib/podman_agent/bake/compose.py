@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from podman_agent.bake.values import parse_bool
 from podman_agent.errors import DataError
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _flat(value: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _attest(kind: str, value: str) -> str:
-    switch = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}.get(value.lower())
+    switch = parse_bool(value)
     return f"type={kind},{value}" if switch is None else f"type={kind}" + ("" if switch else ",disabled=true")
 
 

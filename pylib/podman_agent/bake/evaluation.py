@@ -47,12 +47,7 @@ class _Member(Mapping[str, Any]):
     def _computed(self, key: str) -> Any:
         if key not in self._block:
             return None
-        value = hcl.evaluate(self._block[key], self._lookup)
-        try:
-            return decoded(key, value)
-        except (TypeError, ValueError) as error:
-            what = f"target {self.name}: {key} has the wrong type"
-            raise DataError(what, str(error)) from error
+        return _typed("target", self.name, key, hcl.evaluate(self._block[key], self._lookup))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(SET_IN_FILES - {"matrix"}))
@@ -123,23 +118,22 @@ def _services(layers: Sequence[Layer]) -> tuple[dict[str, Attributes], dict[str,
     for layer in layers:
         for name, body in (layer.services or {}).items():
             _checked(name)
-            targets[name] = merge(targets.get(name, {}), _Literal(name, body).attributes())
+            targets[name] = merge(targets.get(name, {}), _service(name, body))
             default.append(name)
     return targets, {"default": tuple(default)} if any(layer.services is not None for layer in layers) else {}
 
 
-class _Literal(_Member):
+def _service(name: str, body: Block) -> Attributes:
     """A compose service: its values are no templates any more."""
+    return {key: _typed("service", name, key, value) for key, value in body.items() if key in KEYS}
 
-    def __init__(self, name: str, body: Block) -> None:
-        super().__init__(name, body, body.__getitem__)
 
-    def _computed(self, key: str) -> Any:
-        try:
-            return decoded(key, self._block.get(key))
-        except (TypeError, ValueError) as error:
-            what = f"service {self.name}: {key} has the wrong type"
-            raise DataError(what, str(error)) from error
+def _typed(kind: str, name: str, key: str, value: Any) -> Any:
+    try:
+        return decoded(key, value)
+    except (TypeError, ValueError) as error:
+        what = f"{kind} {name}: {key} has the wrong type"
+        raise DataError(what, str(error)) from error
 
 
 def _group(label: str, block: Block, lookup: Lookup) -> list[str]:

@@ -43,15 +43,14 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "i": lambda v: _integer(to_number(v)),
     "b": to_bool,
     "L": lambda v: convert(v, _STRINGS),
-    "N": lambda v: convert(v, Type("list", Type("number"))),
     "l": lambda v: _expected(v, list),
     "S": lambda v: SetValue(_expected(v, list)),
     "m": lambda v: _expected(v, dict),
     "v": lambda v: v,
     "V": lambda v: v,
 }
-"""What a letter of a signature makes of an argument: text, number, integer, boolean, list of text, list of numbers,
-list, set, map, any value, any value or null."""
+"""What a letter of a signature makes of an argument: text, number, integer, boolean, list of text, list, set,
+map, any value, any value or null."""
 
 
 def _integer(number: int | Decimal) -> int:

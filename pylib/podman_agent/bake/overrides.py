@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.bake import entries
 from podman_agent.bake.entries import entry_kind
-from podman_agent.bake.targets import KEYS
+from podman_agent.bake.targets import KEYS, LISTS, MAPS
+from podman_agent.bake.values import parse_bool
 from podman_agent.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from podman_agent.bake.targets import Attributes
 
 _NAMES = {"platform": "platforms", "secrets": "secret"}
-_LISTS = frozenset({
-    *("output", "cache-to", "cache-from", "tags", "platforms", "secret", "ssh", "attest", "entitlements"),
-    *("annotations", "no-cache-filter", "ulimits"),
-})  # fmt: skip
-_MAPS = frozenset({"args", "labels", "contexts", "extra-hosts"})
 _SWITCHES = frozenset({"no-cache", "pull", "push", "load"})
 # buildx adds to these whether it is told to or not
 _GROWING = frozenset({"entitlements", "annotations", "attest"})
@@ -58,7 +54,7 @@ def parse(text: str, env: Mapping[str, str]) -> Override | None:
         raise UsageError(what, fix="write it as TARGET.KEY=VALUE or TARGET.args.NAME=VALUE")
     pattern, key, sub, plus, value = match.groups()
     key = _NAMES.get(key, key)
-    if key not in KEYS | {"push", "load"} or (key in _MAPS) is not bool(sub):
+    if key not in KEYS | {"push", "load"} or (key in MAPS) is not bool(sub):
         what = f"--set {text}: invalid key {key}"
         raise UsageError(what, fix=f"bake has {', '.join(sorted(KEYS))}; maps need .NAME")
     if value is None:
@@ -71,13 +67,11 @@ def parse(text: str, env: Mapping[str, str]) -> Override | None:
 
 
 def _boolean(value: str, text: str) -> bool:
-    # Go's strconv.ParseBool
-    if value in {"1", "t", "T", "true", "TRUE", "True"}:
-        return True
-    if value in {"0", "f", "F", "false", "FALSE", "False"}:
-        return False
-    what = f"--set {text}: {value!r} is neither true nor false"
-    raise UsageError(what)
+    found = parse_bool(value)
+    if found is None:
+        what = f"--set {text}: {value!r} is neither true nor false"
+        raise UsageError(what)
+    return found
 
 
 class Overrides:
@@ -110,10 +104,10 @@ class Overrides:
         append: dict[str, bool] = {}
         mine = [o for o in self._given if o.pattern == name or fnmatch.fnmatchcase(name, o.pattern)]
         for one in mine:
-            if one.key in _LISTS:
+            if one.key in LISTS or entry_kind(one.key):
                 lists.setdefault(one.key, []).append(one.value)
                 append[one.key] = one.append
-            elif one.key in _MAPS:
+            elif one.key in MAPS:
                 result[one.key] = {**(result.get(one.key) or {}), one.sub: one.value}
             elif one.key not in {"push", "load"}:
                 result[one.key] = _boolean(one.value, one.key) if one.key in _SWITCHES else one.value

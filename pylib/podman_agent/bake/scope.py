@@ -18,6 +18,7 @@ from podman_agent.bake.values import (
     completed,
     convert,
     kind_of,
+    parse_bool,
     to_bool,
     to_string,
     whole,
@@ -214,11 +215,10 @@ def _given(name: str, text: str, kind: Type) -> Any:
         case "any":
             raise DataError(what, "a variable of type any cannot come from the environment", "give it another type")
         case "bool":
-            if text in {"1", "t", "T", "true", "TRUE", "True"}:
-                return True
-            if text in {"0", "f", "F", "false", "FALSE", "False"}:
-                return False
-            raise DataError(what, f"{text!r} is neither true nor false")
+            switch = parse_bool(text)
+            if switch is None:
+                raise DataError(what, f"{text!r} is neither true nor false")
+            return switch
         case "number":
             try:
                 number = Decimal(text)

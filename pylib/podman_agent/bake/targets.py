@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Attributes = dict[str, Any]
 _APPENDED = frozenset({"annotations", "no-cache-filter", "ulimits", "entitlements", "inherits"})
-_MAPS = frozenset({"args", "labels", "contexts", "extra-hosts"})
-_LISTS = _APPENDED | {"platforms", "tags"}
+MAPS = frozenset({"args", "labels", "contexts", "extra-hosts"})
+LISTS = _APPENDED | {"platforms", "tags"}
 _BOOLEANS = frozenset({"no-cache", "pull"})
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@|github\.com/")
 
@@ -110,13 +110,13 @@ def decoded(key: str, value: Any) -> Any:
         return None
     if kind := entry_kind(key):
         return entries.read(kind, value)
-    if key in _MAPS:
+    if key in MAPS:
         found = convert(value, Type("map", Type("string")))
         if key == "contexts" and None in found.values():
             msg = "string required"
             raise TypeError(msg)
         return found
-    if key in _LISTS:
+    if key in LISTS:
         listed = convert(value, Type("list", Type("string")))
         if None in listed:
             msg = "string required"
@@ -132,7 +132,7 @@ def merge(base: Attributes, over: Attributes) -> Attributes:
         if value is None:
             continue
         kind = entry_kind(key)
-        if key in _MAPS:
+        if key in MAPS:
             result[key] = {**(result.get(key) or {}), **{k: v for k, v in value.items() if v is not None}}
         elif kind and key not in {"cache-to", "output"}:
             result[key] = entries.merged(kind, result.get(key) or [], value)
@@ -254,7 +254,7 @@ def _normal(attributes: Attributes) -> Attributes:
     for key, value in attributes.items():
         if kind := entry_kind(key):
             result[key] = entries.merged(kind, value or [])
-        elif key in _LISTS and value is not None:
+        elif key in LISTS and value is not None:
             result[key] = [v for v in dict.fromkeys(value) if v != ""]
     if result.get("network") == "host":
         result["entitlements"] = list(dict.fromkeys([*(result.get("entitlements") or []), "network.host"]))

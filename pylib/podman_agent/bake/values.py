@@ -126,6 +126,13 @@ def to_bool(value: Any) -> bool:
         raise TypeError(msg) from None
 
 
+def parse_bool(text: str) -> bool | None:
+    """A boolean as Go's strconv.ParseBool reads it; None for any other text."""
+    if text in {"1", "t", "T", "true", "TRUE", "True"}:
+        return True
+    return False if text in {"0", "f", "F", "false", "FALSE", "False"} else None
+
+
 def unified(values: Sequence[Any]) -> list[Any]:
     """The values as ones of a single type: text if one of them is text.
 
