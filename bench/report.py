@@ -61,7 +61,7 @@ def keep(path: Path, row: Row, stage: Stage) -> None:
     results["machine"] = machine(stage.work)
     results["versions"] = {**results.get("versions", {}), **versions(stage)}
     results.setdefault("rows", {})[row.name] = row.to_json()
-    raw = HERE / "results" / f"{row.name}.json"  # an artefact of this run, not kept with the sources
+    raw = path.parent / "results" / f"{row.name}.json"  # an artefact of this run, not kept with the sources
     raw.parent.mkdir(exist_ok=True)
     raw.write_text(json.dumps(row.samples) + "\n")
     aside = path.with_suffix(".part")
