@@ -259,7 +259,8 @@ class Pod:
 
     Args:
         template: The yaml file.
-        host_path: What stands in for every hostPath.
+        host_path: What stands in for every hostPath, or for the part of it that the pod mounts: `subPath` is taken
+            out, which `kube play` 4.3 may not know, and which a kubelet makes by binding that directory.
         claim: What stands in for the name of every PersistentVolumeClaim.
         env: Environment variables added to the container, as the owner of a pod template would.
         image: What stands in for the image reference.
@@ -290,6 +291,7 @@ class Pod:
         annotation = 'annotations: {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}'
         documents[-1] = documents[-1].replace("kind: Pod\nmetadata:\n", f"kind: Pod\nmetadata:\n  {annotation}\n", 1)
         text = "\n---\n".join(documents).replace(IMAGE, image)
+        text = re.sub(r"\n +subPath: .*", "", text)
         if host_path:
             text = re.sub(r"(hostPath:\n\s+path:) .*", rf"\1 {host_path}", text)
         if env:

@@ -6,7 +6,7 @@
  *   trust     unprivileged (default), userns, privileged-hostpath, privileged-pvc, privileged-ephemeral:
  *             the template `podman-agent-TRUST` of jenkins/casc
  *   image     agent image instead of the template's
- *   key       team whose store on a shared volume the pod takes
+ *   key       team whose part of a shared volume the pod mounts
  *   cpu, memory              requests
  *   cpuLimit, memoryLimit    limits
  */
@@ -21,6 +21,9 @@ def call(Map settings = [:], Closure body) {
         if (!(settings[name].toString() ==~ /[A-Za-z0-9][A-Za-z0-9._:\/@-]*/)) {
             error("withPodmanAgent: ${name} '${settings[name]}' holds what a pod template cannot")
         }
+    }
+    if (settings.key && !(settings.key.toString() ==~ /[A-Za-z0-9][A-Za-z0-9._-]{0,62}/)) {
+        error("withPodmanAgent: key '${settings.key}' is no plain name")
     }
     podTemplate(inheritFrom: "podman-agent-${settings.trust ?: 'unprivileged'}", yamlMergeStrategy: merge(),
                 yaml: overlay(settings)) {
@@ -45,6 +48,11 @@ private String overlay(Map settings) {
     }
     if (settings.key) {
         text += "      env:\n        - name: PODMAN_AGENT_CACHE_KEY\n          value: \"${settings.key}\"\n"
+        if (settings.trust in ['privileged-hostpath', 'privileged-pvc']) {
+            // The plugin merges mounts by mountPath: this one takes the place of the template's.
+            text += '      volumeMounts:\n        - name: storage\n          mountPath: /var/lib/containers\n'
+            text += "          subPath: privileged/${settings.key}\n"
+        }
     }
     if (settings.cpu || settings.memory || settings.cpuLimit || settings.memoryLimit) {
         text += '      resources:\n'

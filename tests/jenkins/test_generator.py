@@ -39,7 +39,21 @@ def test_every_combination_is_valid_and_reproduced_by_its_first_line(
         kubernetes_validate.validate(made, "1.37", strict=True)
     header = text.splitlines()[0].removeprefix("# podman-agent pod").split()
     assert printed(capsys, *header) == text
-    assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in objects[-1]["spec"]["containers"][0]["env"]
+    container = objects[-1]["spec"]["containers"][0]
+    assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in container["env"]
+    [mount] = container["volumeMounts"]
+    shared = cache.startswith(("hostpath:", "pvc:"))
+    assert mount.get("subPath") == (f"{trust}/team-a" if shared else None)
+
+
+def test_the_part_that_is_mounted_is_the_one_the_agent_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """One key in the path and in the variable: at it the pod finds what `podman-agent gc --divide` put there."""
+    for trust, key in itertools.product(("unprivileged", "userns", "privileged"), ("", "team-a")):
+        pod = yaml.safe_load(
+            printed(capsys, "--trust", trust, "--cache", "hostpath:/x", *(["--key", key] if key else []))
+        )
+        [container] = pod["spec"]["containers"]
+        assert container["volumeMounts"][0]["subPath"] == f"{trust}/{container['env'][0]['value']}"
 
 
 def test_host_path_costs_the_baseline_level(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +73,8 @@ def test_host_path_costs_the_baseline_level(capsys: pytest.CaptureFixture[str]) 
         ("--size", "30 GB"),
         ("--cpu", "two"),
         ("--name", "Upper"),
+        ("--key", "../team-b"),
+        ("--key", "a/b"),
         ("--layout", "single", "--replace-entrypoint"),
         ("--trust", "blind"),
         ("--format", "pod", "file.yaml"),

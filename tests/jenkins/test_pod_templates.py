@@ -94,7 +94,8 @@ def test_privileged_hostpath_is_the_template_a_docker_world_knows() -> None:
     assert container["command"] == ["cat"]
     assert container["tty"] is True
     assert container["securityContext"] == {"privileged": True}
-    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/var/lib/containers"}]
+    mount = {"name": volume["name"], "mountPath": "/var/lib/containers", "subPath": "privileged/default"}
+    assert container["volumeMounts"] == [mount]
     assert volume["hostPath"]["type"] == "DirectoryOrCreate"
 
 

@@ -141,8 +141,26 @@ def test_with_podman_agent_overlays_what_was_asked_for(call: Any, told: Any) -> 
         "args": ["cat"],
         "image": "r.example:5000/agent@sha256:ab",
         "env": [{"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"}],
+        "volumeMounts": [
+            {"name": "storage", "mountPath": "/var/lib/containers", "subPath": "privileged/team-a"},
+        ],
         "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi"}},
     }
+
+
+@pytest.mark.parametrize("trust", ["unprivileged", "userns", "privileged-ephemeral"])
+def test_with_podman_agent_divides_no_volume_that_is_the_pods_alone(call: Any, told: Any, trust: str) -> None:
+    done, _ = call(f"withPodmanAgent(trust: '{trust}', key: 'team-a') {{ }}")
+    [container] = yaml.safe_load(agent(told, done)["yaml"])["spec"]["containers"]
+    assert "volumeMounts" not in container
+
+
+@pytest.mark.parametrize("key", ["../team-b", "a/b", "a:b", "a@b"])
+def test_with_podman_agent_takes_a_plain_key_only(call: Any, key: str) -> None:
+    """It becomes a path."""
+    done, _ = call(f"withPodmanAgent(trust: 'privileged-pvc', key: '{key}') {{ echo 'body' }}")
+    assert done.returncode == 1
+    assert "body" not in done.stdout
 
 
 @pytest.mark.parametrize("settings", ["key: 'a\\n  hostNetwork: true'", "image: 'a: b'", "truts: 'userns'"])

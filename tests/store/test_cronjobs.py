@@ -24,7 +24,10 @@ def test_it_uses_the_volume_of_the_pod_template_of_the_same_name(path: Path) -> 
     template = ROOT / "jenkins/pods" / path.name.replace("gc-", "privileged-")
     [pod] = [d for d in yaml.safe_load_all(template.read_text()) if d["kind"] == "Pod"]
     [mount] = job["containers"][0]["volumeMounts"]
-    assert mount in pod["spec"]["containers"][0]["volumeMounts"]
+    [part] = pod["spec"]["containers"][0]["volumeMounts"]
+    # all parts of it, and by no other way
+    assert part.pop("subPath") == "privileged/default"
+    assert mount == part
     [volume] = job["volumes"]
     assert volume in pod["spec"]["volumes"]
 

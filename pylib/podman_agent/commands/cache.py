@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from podman_agent.commands import gc as gc_command
 from podman_agent.errors import ConfigError, DataError, MismatchError, UsageError, VolumeError
 from podman_agent.pod import sizes
 from podman_agent.prepare import state
-from podman_agent.store import clock, gc, layout, locks, record, sealed, usage
+from podman_agent.store import clock, gc, layout, locks, parts, record, sealed, usage
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content
 from podman_agent.store.space import space
@@ -100,6 +100,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _list(args: argparse.Namespace) -> int:
     rows = [_row(store, clock.now()) for store in layout.all_stores(args.volume, args.key)]
+    for part in parts.parts(args.volume):
+        for row in [_row(store, clock.now()) for store in layout.all_stores(part.path, args.key)]:
+            graphroot = row.graphroot.replace(str(part.path), f"{args.volume}/{part.name}")
+            rows.append(replace(row, store=f"{part.name}: {row.store}", graphroot=graphroot))
     for key in layout.foreign_keys(args.volume):
         print(f"podman-agent: cache key {key} is {record.FOREIGN}: not listed", file=sys.stderr)
     if args.json:

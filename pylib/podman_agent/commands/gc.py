@@ -13,7 +13,7 @@ from podman_agent import planfile
 from podman_agent.errors import UsageError, VolumeError
 from podman_agent.pod import sizes, variables
 from podman_agent.prepare import state
-from podman_agent.store import claims, gc, gc_held, layout
+from podman_agent.store import claims, gc, gc_held, layout, parts
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--age", default="14d", help="stores and unnamed images unused for longer go, such as 36h or 14d"
     )
+    parser.add_argument(
+        "--divide",
+        action="store_true",
+        help="move what pods that mount the volume whole have left to the parts (subPath) of its trust level and key",
+    )
 
 
 def parse_size(text: str) -> int:
@@ -99,6 +104,18 @@ def _collect_own(volume: Path, policy: gc.Policy, outcomes: list[gc.Outcome]) ->
             gc_held.collect(store, policy, by_name[store.name], podman)
 
 
+def _collect_parts(volume: Path, policy: gc.Policy, key: str | None) -> list[gc.Outcome]:
+    """What pods of the templates have on a volume that this pod alone mounts whole."""
+    outcomes = []
+    for part in parts.parts(volume):
+        found = gc.collect(part.path, policy, key)
+        for outcome in found:
+            outcome.store = f"{part.name}: {outcome.store}"
+            outcome.error = outcome.error.replace(str(part.path), f"{volume}/{part.name}")
+        outcomes += found
+    return outcomes
+
+
 def run(args: argparse.Namespace) -> int:
     """Collect, and say what was freed."""
     policy = gc.Policy(
@@ -108,8 +125,10 @@ def run(args: argparse.Namespace) -> int:
     )
     check_readable(args.volume)
     try:
+        divided = parts.divide(args.volume) if args.divide else []
         outcomes = gc.collect(args.volume, policy, args.key)
         _collect_own(args.volume, policy, outcomes)
+        outcomes = [*divided, *outcomes, *_collect_parts(args.volume, policy, args.key)]
     except OSError as error:
         what = f"cannot collect garbage on {args.volume}"
         raise VolumeError(what, error.strerror or "", "run it as the user that owns the stores") from error

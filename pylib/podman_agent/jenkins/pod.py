@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from podman_agent.errors import UsageError
+from podman_agent.errors import ConfigError, UsageError
 from podman_agent.jenkins.trust import LEVELS
 from podman_agent.pod import volume
-from podman_agent.store.layout import DEFAULT_KEY
+from podman_agent.store.layout import DEFAULT_KEY, check_key
 
 if TYPE_CHECKING:
     from podman_agent.pod.values import TrustLevel
@@ -107,7 +107,8 @@ class PodOptions:
         name: Name of the pod as kubectl would create it; Jenkins gives each agent its own.
         trust: How far the cluster trusts the pod.
         cache: Where the graphroot lives.
-        key: Business or team whose stores on a shared volume this pod claims; empty for the common one.
+        key: Business or team that has a part of a shared volume for itself; empty for the common one. The pod mounts
+            that part only, one for each trust level.
         layout: `container`: beside the inbound agent that the kubernetes plugin adds; `single`: the
             image is the inbound agent itself; `sidecar`: the inbound agent is written out as well.
         image: Reference of the agent image.
@@ -129,6 +130,11 @@ class PodOptions:
         if not _DNS_SUBDOMAIN.fullmatch(self.name):
             msg = f"--name {self.name}: not a name Kubernetes accepts"
             raise UsageError(msg)
+        try:
+            check_key(self.key)
+        except ConfigError as error:
+            msg = f"--key {self.key}: not a plain name"
+            raise UsageError(msg, fix=error.fix) from error
         if self.replace_entrypoint and self.layout == "single":
             msg = "--replace-entrypoint with --layout single: nothing would start the inbound agent"
             raise UsageError(
@@ -199,6 +205,8 @@ def comments(options: PodOptions) -> dict[str, str]:
         said["lifecycle"] = "cat as PID 1 ignores SIGTERM: builds are ended before it comes."
     if _key(options):
         said["env"] = "One key for each business or team: pods of one key use each other's layers."
+        if _shared(options):
+            said["volumeMounts"] = "The part of this trust level and key: what others can write is not there at all."
     if options.cache.kind == "hostpath":
         said["hostPath"] = "Any directory on a disk of the node; pods may share it."
     return said
@@ -220,13 +228,22 @@ def _builder(options: PodOptions) -> dict[str, Any]:
     return made | {
         "securityContext": LEVELS[options.trust].security_context,
         "resources": options.resources.field(),
-        "volumeMounts": [{"name": "storage", "mountPath": GRAPHROOT}],
+        "volumeMounts": [{"name": "storage", "mountPath": GRAPHROOT, **_part(options)}],
     }
+
+
+def _shared(options: PodOptions) -> bool:
+    return options.cache.kind in ("hostpath", "pvc")
 
 
 def _key(options: PodOptions) -> str:
     """A volume that pods share shows where each business gets a cache of its own; no other needs a key."""
-    return options.key or (DEFAULT_KEY if options.cache.kind in ("hostpath", "pvc") else "")
+    return options.key or (DEFAULT_KEY if _shared(options) else "")
+
+
+def _part(options: PodOptions) -> dict[str, str]:
+    """What the pod mounts of a volume that pods share (`podman_agent.store.parts`)."""
+    return {"subPath": f"{options.trust}/{_key(options)}"} if _shared(options) else {}
 
 
 def _volume(cache: Cache) -> dict[str, Any]:

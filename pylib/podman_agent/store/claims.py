@@ -19,6 +19,7 @@ from podman_agent.errors import DataError, VolumeError
 from podman_agent.pod import sizes
 from podman_agent.store import clock, layout, locks
 from podman_agent.store.adopt import adopt, locked_new_store
+from podman_agent.store.border import check_mounted
 from podman_agent.store.content import DRIVERS, image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
@@ -79,11 +80,12 @@ def claim(
         run: This container's own run directory.
 
     Raises:
-        ConfigError: A PODMAN_AGENT_CACHE_* value makes no sense.
+        ConfigError: A PODMAN_AGENT_CACHE_* value makes no sense, or the volume is that of another trust level.
         VolumeError: The volume is read-only, full or not writable by this user.
     """
     key = layout.check_key(key)
     settings = Settings.read(env)
+    check_mounted(volume, settings.flavour)
     run.mkdir(parents=True, exist_ok=True)
     record = run / f"claim-{key}.json"
     ours = _still_ours(record, volume)

@@ -110,7 +110,7 @@ def _blob_info(volume: Path) -> list[Outcome]:
 
 
 @contextlib.contextmanager
-def _reported(store: Store, outcome: Outcome) -> Iterator[None]:
+def reported(store: Store, outcome: Outcome) -> Iterator[None]:
     """Keep one store's trouble from the others: pods and other collectors work beside, and a volume may be full."""
     try:
         yield
@@ -136,7 +136,7 @@ def _collect_key(directory: Path, policy: Policy) -> list[Outcome]:
     for store in stores:
         outcomes[store.path] = outcome = Outcome(store.name)
         flavour = store.state.flavour
-        with _reported(store, outcome):
+        with reported(store, outcome):
             _collect_store(store, policy, outcome, surplus=store.provable and alike[flavour] >= limits[flavour])
         alike[flavour] += root.is_dir(store.path)
     sealed.collect(directory)
@@ -155,7 +155,8 @@ def leads_elsewhere(store: Store) -> str:
     return ""
 
 
-def _busy(store: Store) -> str:
+def busy(store: Store) -> str:
+    """Who keeps a store whose lock could not be taken."""
     if not store.root.is_dir(store.path):
         return "removed meanwhile"
     state = store.state
@@ -179,7 +180,7 @@ def _collect_store(store: Store, policy: Policy, outcome: Outcome, *, surplus: b
     aside = None
     with locks.locked(store) as free:
         if not free:
-            outcome.skipped = _busy(store)
+            outcome.skipped = busy(store)
             return
         if surplus or not store.provable or unused > policy.age:
             why = "made for a rush" if surplus else f"unused for {sizes.age_text(unused)}"
@@ -239,7 +240,7 @@ def remove_store(store: Store) -> Outcome:
         return outcome
     with locks.locked(store) as free:
         if not free:
-            outcome.skipped = _busy(store)
+            outcome.skipped = busy(store)
             return outcome
         aside = set_aside(store)
     _free(store, aside, outcome)
@@ -291,7 +292,7 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
         if used <= budget:
             return
         mine = outcomes.setdefault(store.path, Outcome(store.name))
-        with _reported(store, mine):
+        with reported(store, mine):
             outcome = remove_store(store)
             mine.freed += outcome.freed
             mine.done += [f"{d}, over budget" for d in outcome.done]
@@ -307,7 +308,7 @@ def _shrink(directory: Path, budget: int, outcomes: dict[Path, Outcome]) -> None
         mine = outcomes.setdefault(store.path, Outcome(store.name))
         mine.skipped = leads_elsewhere(store)
         if not mine.skipped:
-            with _reported(store, mine):
+            with reported(store, mine):
                 _shrink_store(store, directory, budget, mine)
 
 
@@ -317,7 +318,7 @@ def _shrink_store(store: Store, directory: Path, budget: int, outcome: Outcome) 
     while over > 0:
         with locks.locked(store) as free:
             if not free:
-                outcome.skipped = _busy(store)
+                outcome.skipped = busy(store)
                 return
             victims = oldest_images(store, over)
             for content, images in victims:
