@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_agent.store import removal
+from podman_agent.store import durable, removal
 from podman_agent.store.content import Content
 from podman_agent.store.layout import Store
 from podman_agent.store.record import State
 from podman_agent.store.sweep import sweep
-from podman_agent.store.verify import torn_by_crash, verify
+from podman_agent.store.verify import verify
 from store.fabricate import Fabric, small
 
 if TYPE_CHECKING:
@@ -122,18 +123,58 @@ def test_torn_records_start_the_store_anew(store: Store, fabric: Fabric) -> None
     assert not list(fabric.root.iterdir())
 
 
-def test_after_a_node_crash_only_young_layers_are_read_again(store: Store, fabric: Fabric) -> None:
-    old, young = fabric.layers
-    old["created"] = "2026-11-22T09:00:00Z"
+def other_bytes(fabric: Fabric, layer: str) -> None:
+    """What a crash leaves of a layer whose bytes were in memory alone: files of the right names, not their bytes."""
+    for path in (fabric.root / "overlay" / layer / "diff").iterdir():
+        if path.is_file():
+            path.write_bytes(bytes(range(9)) * (path.stat().st_size // 9 + 1))
+
+
+def test_after_a_node_crash_what_was_not_flushed_is_read_again_however_long_it_took(
+    store: Store, fabric: Fabric
+) -> None:
+    for record in fabric.layers:  # begun an hour before the last write of the records, as a slow pull is
+        record["created"] = datetime.fromtimestamp(NOW - 3600, UTC).isoformat().replace("+00:00", "Z")
     fabric.save()
     os.utime(fabric.root / "overlay-layers/layers.json", (NOW, NOW))
-    for record in (old, young):  # both lost their bytes; the old one cannot have, and is not read
-        for path in (fabric.root / "overlay" / record["id"] / "diff").iterdir():
-            if path.is_file():
-                path.write_bytes(bytes(range(9)) * (path.stat().st_size // 9 + 1))
+    store.save(State(flavour="root", boot="an earlier one"))
+    other_bytes(fabric, fabric.layers[1]["id"])
+    assert list(sweep(store, now=NOW).images) == ["localhost/app:latest"]
+
+
+def test_after_a_node_crash_what_was_flushed_is_not_read_again(
+    store: Store, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert durable.mark(store)
+    assert not durable.mark(store), "nothing is new"
+    store.save(State(flavour="root", boot="an earlier one"))
+    read: list[set[str]] = []
+
+    def torn(_: Content, layers: set[str]) -> set[str]:
+        read.append(set(layers))
+        return set()
+
+    monkeypatch.setattr("podman_agent.store.verify.torn", torn)
+    sweep(store, now=NOW)
+    assert read == [set()]
+    fabric.layers[1]["created"] = "2026-11-23T10:00:00Z"  # pulled anew
+    fabric.save()
+    sweep(store, now=NOW)
+    assert read[1:] == [{fabric.layers[1]["id"]}]
+
+
+def test_what_is_being_written_is_not_taken_for_flushed(store: Store, fabric: Fabric) -> None:
+    fabric.layers[1]["flags"] = {"incomplete": True}
+    fabric.save()
+    durable.mark(store)
+    assert set(durable.known(store)["overlay"]) == {fabric.layers[0]["id"]}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"overlay": 3}', '{"overlay": {"x": 1}}', '{"overlay": {"x": [}'])
+def test_an_odd_list_of_what_was_flushed_proves_nothing(store: Store, fabric: Fabric, text: str) -> None:
+    (store.path / durable.FILE).write_text(text)
     [content] = Content.all(fabric.root)
-    assert torn_by_crash(content) == {young["id"]}
-    assert list(sweep(store, now=NOW, suspects=torn_by_crash).images) == ["localhost/app:latest"]
+    assert durable.doubtful(content, durable.known(store)) == {record["id"] for record in fabric.layers}
 
 
 def test_an_adopted_store_keeps_young_containers_for_a_day(store: Store, fabric: Fabric) -> None:

@@ -9,13 +9,17 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+from podman_agent.store import durable, held
 
 ENGINES = frozenset({"podman", "buildah", "skopeo"})
 # Kubernetes allows 30 s by default, and java wants a few of them after us.
 SECONDS = 20.0
 CONTAINER_SECONDS = 5
+FLUSH_SECONDS = 4.0
 POLL_SECONDS = 0.1
 
 
@@ -38,6 +42,8 @@ def drain(seconds: float = SECONDS, *, podman: str = "podman", buildah: str = "b
     _send(survivors, signal.SIGKILL)
     # podman build ends on SIGTERM at once and leaves its working containers in the store.
     _run(buildah, "rm", "--all", until=deadline)
+    if stores := [str(claim.path) for claim in held.everywhere()]:
+        _run(sys.executable, "-c", durable.marking(), *stores, until=min(deadline, time.monotonic() + FLUSH_SECONDS))
     return len(survivors)
 
 

@@ -9,11 +9,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent import planfile
 from podman_agent.errors import UsageError, VolumeError
 from podman_agent.pod import sizes, variables
 from podman_agent.prepare import state
-from podman_agent.store import claims, gc, gc_held, layout, parts
+from podman_agent.store import gc, gc_held, held, layout, parts
 
 if TYPE_CHECKING:
     import argparse
@@ -97,10 +96,10 @@ def _collect_own(volume: Path, policy: gc.Policy, outcomes: list[gc.Outcome]) ->
     podman = shutil.which("podman")
     if not podman:
         return
-    held = {name for place in planfile.state_directories() for name in claims.held(Path(place)).values()}
+    ours = {claim.store for claim in held.everywhere()}
     by_name = {outcome.store: outcome for outcome in outcomes}
     for store in layout.all_stores(volume):
-        if store.name in held and store.name in by_name:
+        if store.name in ours and store.name in by_name:
             gc_held.collect(store, policy, by_name[store.name], podman)
 
 

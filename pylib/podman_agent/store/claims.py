@@ -13,17 +13,17 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from podman_agent.errors import DataError, VolumeError
+from podman_agent.errors import VolumeError
 from podman_agent.pod import sizes
-from podman_agent.store import clock, layout, locks
+from podman_agent.store import clock, durable, held, layout, locks
 from podman_agent.store.adopt import adopt, locked_new_store
 from podman_agent.store.border import check_mounted
 from podman_agent.store.content import DRIVERS, image_names
 from podman_agent.store.layout import Store
 from podman_agent.store.merge import merge
-from podman_agent.store.record import State, read_json, write_json
+from podman_agent.store.record import State
 from podman_agent.store.settings import Settings
 from podman_agent.store.space import space
 from podman_agent.store.sweep import Swept, sweep
@@ -101,29 +101,16 @@ def claim(
         raise VolumeError(what, f"{error.strerror}; {space(volume).text}", fix) from error
 
 
-def held(run: Path = RUN) -> dict[str, str]:
-    """Graphroots this container holds, each with its store's name."""
-    found: dict[str, str] = {}
-    for record in run.glob("claim-*.json"):
-        value = read_json(record)
-        if locks.alive(value["alive"]):
-            found[value["graphroot"]] = value["store"]
-    return found
-
-
 def _still_ours(record: Path, volume: Path) -> Claim | None:
-    try:
-        value = read_json(record)
-    except DataError:
-        return None
-    if not value or value["volume"] != str(volume) or not locks.alive(value["alive"]):
+    found = held.read(record)
+    if not found or found.volume != str(volume):
         return None
     return Claim(
-        graphroot=Path(value["graphroot"]),
-        note=f"cache store {value['store']}, held since this container's first call",
-        tmp=Path(value["tmp"]),
-        store=value["store"],
-        alive=value["alive"],
+        graphroot=Path(found.graphroot),
+        note=f"cache store {found.store}, held since this container's first call",
+        tmp=Path(found.tmp),
+        store=found.store,
+        alive=found.alive,
     )
 
 
@@ -136,6 +123,7 @@ class _Claimer:
         self.messages: list[str] = []
         self.notes: list[str] = []
         self.odd: set[Path] = set()
+        self.unflushed = False
 
     def claim(self) -> Claim:
         reason = locks.distrust(self.directory, self.settings.locks)
@@ -268,9 +256,18 @@ class _Claimer:
         siblings = [s for s in others if s.state.boot == clock.boot_id() and _has_images(s)][:1]
         sources = [path for _, path in layout.sealed_generations(self.directory, self.settings.flavour)[:1]]
         started = time.monotonic()
-        brought = sum(_bring(s, store) for s in (*sources, *(sibling.graphroot for sibling in siblings)))
+        brought = sum(self._bring(s, store) for s in (*sources, *(sibling.graphroot for sibling in siblings)))
         took = time.monotonic() - started
         self.notes.append(f"new, {brought} images by hard links in {took:.2f} s")
+
+    def _bring(self, source: Path, store: Store) -> int:
+        """Images linked from another store: what is odd about that one leaves this one cold, not broken."""
+        self.unflushed = True
+        durable.forget(store)
+        try:
+            return merge(source, store.graphroot, store.tmp)
+        except Exception:  # noqa: BLE001
+            return 0
 
     def _prepare(self, store: Store, *, locks_work: bool) -> tuple[Swept, list[Path]]:
         """Repair what the last owner left and write down the new one.
@@ -301,21 +298,17 @@ class _Claimer:
     def _hold(self, store: Store, fd: int, swept: Swept, rubbish: list[Path]) -> Claim:
         """Remember the claim, then hold its lock until the container dies: one that nobody can find holds nothing."""
         fifo = self.record.with_suffix(".alive")
-        value: dict[str, Any] = {
-            "volume": str(self.volume),
-            "graphroot": str(store.graphroot),
-            "tmp": str(store.tmp),
-            "store": store.name,
-            "alive": str(fifo),
-        }
+        mine = held.Held(str(self.volume), str(store.graphroot), str(store.tmp), store.name, str(fifo))
         if swept.images or swept.reset:
             lost = "".join(f"; {image}: {why}" for image, why in swept.images.items())
             self.messages.append(f"cache store {store.name}: {swept.text}{lost}")
         self._warn_of_low_space()
         trash = [store.trash] if store.root.is_dir(store.trash) else []
         try:
-            write_json(self.record, value, sync=False)
-            locks.hold(fd, fifo, [*rubbish, *trash])
+            mine.write(self.record)
+            locks.hold(
+                fd, fifo, [*rubbish, *trash], unflushed=[store.path] if self.unflushed or swept.unflushed else []
+            )
         except OSError as error:
             with contextlib.suppress(OSError):
                 self.record.unlink(missing_ok=True)
@@ -349,7 +342,7 @@ class _Claimer:
         newest = layout.sealed_generations(self.directory, self.settings.flavour)[:1]
         if newest and newest[0][0] > state.sealed:
             number, source = newest[0]
-            brought = _bring(source, store)
+            brought = self._bring(source, store)
             state.sealed = number
             if brought:
                 self.notes.append(f"{brought} base images by hard links")
@@ -386,11 +379,3 @@ def _plain(owner: str) -> str:
 
     digest = hashlib.sha256(owner.encode(errors="surrogateescape")).hexdigest()[:12]
     return f"{re.sub('[^A-Za-z0-9.-]', '-', owner)[:60]}-{digest}"
-
-
-def _bring(source: Path, store: Store) -> int:
-    """Images linked from another store: what is odd about that one leaves this one cold, not broken."""
-    try:
-        return merge(source, store.graphroot, store.tmp)
-    except Exception:  # noqa: BLE001
-        return 0

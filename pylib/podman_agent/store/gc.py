@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
 from podman_agent.pod import sizes, variables
-from podman_agent.store import clock, layout, locks, record, removal, sealed
+from podman_agent.store import clock, durable, layout, locks, record, removal, sealed
 from podman_agent.store.beneath import Root
 from podman_agent.store.content import Content, Record, label
 from podman_agent.store.removal import set_aside
@@ -203,6 +203,9 @@ def _tidy(store: Store, unnamed_before: float, outcome: Outcome) -> None:
     swept = sweep(store, now=clock.now(), unreferenced_age=0)
     if swept:
         outcome.done.append(swept.text)
+    if swept.unflushed:
+        with contextlib.suppress(DataError):
+            durable.mark(store)
     with contextlib.suppress(DataError):
         for content in Content.of(store):
             old = [

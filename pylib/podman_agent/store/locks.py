@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from podman_agent import files
 from podman_agent.errors import EngineError
 from podman_agent.pod import ids, variables
+from podman_agent.store import durable
 from podman_agent.store.beneath import STRANGE, Root
 
 if TYPE_CHECKING:
@@ -180,13 +181,14 @@ def alive(fifo: str) -> bool:
     return True
 
 
-def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = ()) -> None:
+def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = (), *, unflushed: Sequence[Path] = ()) -> None:
     """Start the process that keeps `fd` locked until the container dies.
 
     Args:
         fd: The locked descriptor; the caller may close its own copy afterwards.
         fifo: Made anew; its reader is the holder, see `alive`.
         rubbish: Trees the holder deletes first, at lowest priority, so that the claim need not.
+        unflushed: Stores the holder flushes before that, see `durable.mark`.
 
     Raises:
         EngineError: There is no ``sleep`` to become.
@@ -196,12 +198,12 @@ def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = ()) -> None:
         what = "cannot hold the claim on the cache store"
         raise EngineError(what, f"no sh and sleep in {os.defpath}", "install coreutils")
     argv = [sleep, "infinity"]
-    if rubbish:
+    if rubbish or unflushed:
         # the holder's own process must not be Python: its environment would be the caller's
-        deletion = "rm -rf --"
-        if ids.foreign():
-            deletion = f"{shlex.quote(sys.executable)} -IS -c {shlex.quote(ids.deleting())}"
-        script = f'{deletion} "$@"; exec {sleep} infinity'
+        python = f"{shlex.quote(sys.executable)} -IS -c "
+        deletion = f"{python}{shlex.quote(ids.deleting())}" if ids.foreign() else "rm -rf --"
+        marks = [f"{python}{shlex.quote(durable.marking())} {shlex.quote(str(path))}" for path in unflushed]
+        script = "; ".join([*marks, *([f'{deletion} "$@"'] if rubbish else []), f"exec {sleep} infinity"])
         argv = [shell, "-c", script, "podman-agent-claim", *map(str, rubbish)]
     fifo.unlink(missing_ok=True)
     os.mkfifo(fifo, 0o600)

@@ -14,6 +14,7 @@ engine, the pod's rights and the plan. This needs none of them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from podman_agent import files
 from podman_agent.errors import DataError
 from podman_agent.pod.trials import TRIAL
-from podman_agent.store import clock, database, removal
+from podman_agent.store import clock, database, durable, removal
 from podman_agent.store.content import Content, is_id, label, stamp
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ ADOPTION_GRACE = 24 * 3600
 
 @dataclass
 class Swept:
-    """What one sweep took out of a store."""
+    """What one sweep took out of a store.
+
+    Attributes:
+        unflushed: Some of the layers that stay are not known to be on disk, see `podman_agent.store.durable`.
+        kept: What is in the store now.
+    """
 
     containers: int = 0
     layers: int = 0
@@ -44,6 +50,8 @@ class Swept:
     temporary: int = 0
     images: dict[str, str] = field(default_factory=dict)
     reset: str = ""
+    unflushed: bool = False
+    kept: list[Content] = field(default_factory=list, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.containers or self.layers or self.orphans or self.temporary or self.images or self.reset)
@@ -94,11 +102,14 @@ def sweep(
     # are let be.
     keep_after = now - ADOPTION_GRACE if now < state.adopted + ADOPTION_GRACE else None
     finders = [suspects] if suspects else []
+    flushed = durable.known(store)
     if state.boot != clock.boot_id():
-        finders.append(_torn_by_crash)
+        finders.append(functools.partial(_torn_by_crash, flushed))
 
     def once(done: Swept) -> Swept:
-        return _sweep(store, done, now - unreferenced_age, keep_after, moved_in=moved_in, finders=finders)
+        done = _sweep(store, done, now - unreferenced_age, keep_after, moved_in=moved_in, finders=finders)
+        done.unflushed = not done.reset and durable.lacks(done.kept, flushed)
+        return done
 
     first = Swept()
     try:
@@ -127,6 +138,7 @@ def _sweep(
         done.reset = error.what
         removal.discard_storage(store)
         return done
+    done.kept = contents
     for content in contents:
         if finders:
             content.condemn({layer for find in finders for layer in find(content)})
@@ -138,15 +150,16 @@ def _sweep(
     return done
 
 
-def _torn_by_crash(content: Content) -> set[str]:
-    """What a crash of the node tore: young layers that are not what their digest says, and short files lost.
+def _torn_by_crash(flushed: durable.Known, content: Content) -> set[str]:
+    """What a crash of the node tore: layers not flushed that are not what their digest says, and short files lost.
 
     overlay takes a layer with an empty ``lower`` for a base, so that an image of it lacks all below. What `merge`
     links is older than it looks here, hence all layers are asked for theirs.
     """
-    from podman_agent.store.verify import torn_by_crash  # noqa: PLC0415 - rarely needed
+    from podman_agent.store import verify  # noqa: PLC0415 - rarely needed
 
-    torn = torn_by_crash(content)
+    working = {container.get("layer") for container in content.containers.values()}
+    torn = verify.torn(content, durable.doubtful(content, flushed) - working)
     if content.driver == "overlay":
         for layer, record in content.layers.items():
             names = ("link", "lower") if record.get("parent") else ("link",)

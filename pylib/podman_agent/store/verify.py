@@ -24,18 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 from podman_agent.errors import DataError
 from podman_agent.pod import ids
-from podman_agent.store.content import Content, Record, big_data_name, label, stamp
+from podman_agent.store.content import Content, Record, big_data_name, label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from podman_agent.store.beneath import Root
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 64 << 20  # bytes of an entry: headers of one file
-# A page is on disk after vm.dirty_expire_centisecs + vm.dirty_writeback_centisecs, 35 s by default.
-_UNFLUSHED = 60
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
@@ -347,26 +345,18 @@ def check_image(content: Content, image: Record) -> str:
     return "" if found == wanted else "its layers are not those of its configuration"
 
 
-def torn_by_crash(content: Content) -> set[str]:
-    """Layers that a crash of the node caught before their bytes reached the disk.
+def torn(content: Content, doubtful: Collection[str]) -> set[str]:
+    """Those of these layers that are not what their record says, or of which nothing can tell.
 
-    Only what was written in the last minute before the store's last write is looked at: the rest
-    was flushed by the kernel before.
+    Args:
+        content: What the layers are of.
+        doubtful: Layers to be read, such as those of `podman_agent.store.durable.doubtful` after a crash of the node.
     """
-    return ids.inside(lambda: _torn(content))
+    return ids.inside(lambda: {layer for layer in doubtful if layer in content.layers and _is_torn(content, layer)})
 
 
-def _torn(content: Content) -> set[str]:
+def _is_torn(content: Content, layer: str) -> bool:
     try:
-        last = content.within.lstat(content.kind("layers") / "layers.json").st_mtime
-    except FileNotFoundError:
-        return set()
-    torn = set()
-    for layer, record in content.layers.items():
-        if stamp(record) > last - _UNFLUSHED and content.within.is_dir(content.diff(layer)):
-            try:
-                if check_layer(content, layer):
-                    torn.add(layer)
-            except UnprovenError:
-                continue
-    return torn
+        return bool(check_layer(content, layer) or _check_stack(content, layer))
+    except UnprovenError:
+        return True

@@ -6,7 +6,6 @@ hold hard links to its files, so that an old generation can go as soon as a newe
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import re
@@ -20,6 +19,7 @@ from podman_agent.errors import ConfigError, EngineError, EngineMissingError, Mi
 from podman_agent.pod import variables
 from podman_agent.store import layout
 from podman_agent.store.content import image_names
+from podman_agent.store.durable import syncfs
 from podman_agent.store.merge import merge
 from podman_agent.store.removal import remove
 from podman_agent.store.settings import flavour
@@ -94,8 +94,7 @@ def _flush(directory: Path) -> None:
     """Have all of it on disk before it gets its name: stores that link it take it for proved (syncfs(2))."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(directory))
+        syncfs(fd)
     finally:
         os.close(fd)
 
