@@ -13,9 +13,9 @@ test: $(VENV)/ready  ## everything; installs what this machine lacks, saying wha
 	$(PYTHON) tools/image.py
 	$(IN_VENV) -m pytest
 
-test-quick: $(VENV)/ready  ## only what needs no container
+test-quick: $(VENV)/ready  ## under a minute: the cheap tests that tell most; none starts a container
 	$(PYTHON) tools/host.py procps git
-	$(IN_VENV) -m pytest -m "not nested"
+	$(IN_VENV) -m pytest -m "not nested" -n auto --dist loadfile tests/unit tests/oracles tests/tools tests/docs tests/shim
 
 image:
 	$(PYTHON) tools/image.py

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import host
 import outer
+import runs
 
 from bench import ROOT, builds, containers, crowd, disk, growth, report, start, transfer
 from bench.measuring import say
@@ -51,7 +52,7 @@ def main() -> int:
     began = time.monotonic()
     if not args.render:
         try:
-            with outer.signals_as_exceptions(), disk.own() as work, Stage(work, quick=args.quick) as stage:
+            with runs.signals_as_exceptions(), disk.own() as work, Stage(work, quick=args.quick) as stage:
                 for name in args.only or GROUPS:
                     say(f"{name} …")
                     at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ PODS = outer.ROOT / "jenkins/pods"
 @pytest.fixture(scope="session")
 def agent_image() -> str:
     """The agent image, made by `make image` before the tests."""
+    outer.begin()
     if outer.podman("image", "exists", outer.IMAGE, check=False).returncode:
         pytest.fail(f"{outer.IMAGE} is not there: make image")
     return outer.IMAGE
@@ -69,3 +71,18 @@ def pod(agent_image: str, mirror: outer.Registry, volume: Path) -> Callable[...,
         return outer.Pod(PODS / "privileged-hostpath.yaml", host_path=volume, env=env)
 
     return make
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Let children meet signals that whoever started the tests ignores: ``nohup``, ``&`` of a script, many CIs.
+
+    A signal that is ignored stays so across exec, one with a handler gets its default back (signal(7)); so it is
+    handled here, by nothing, while such a test runs, and this process goes on ignoring it.
+    """
+    ignored = [n for n in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

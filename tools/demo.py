@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import host
 import outer
+import runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +114,7 @@ def demo() -> list[Row]:
 def main() -> int:
     """Print the table; 1 when something was not so, 130 when interrupted."""
     try:
-        with outer.signals_as_exceptions():
+        with runs.signals_as_exceptions():
             rows = demo()
     except (DemoError, outer.OuterError, host.HostError) as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -18,7 +18,6 @@ import platform
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -30,9 +29,10 @@ import urllib.request
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import host
+import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,8 +42,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jenk
 PODMAN = str(ROOT / "entrypoint" / "podman")
 IMAGE = "localhost/jenkins-podman-agent:latest"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-# first part of every name given here, so that a caller can tell its own pods and volumes from others'
-NAME = os.environ.get("JPA_NAME", "jpa")
+# first part of every name given here, so that a run can tell its pods and volumes from others'; children share it
+NAME = os.environ.setdefault("JPA_NAME", f"jpa{os.getpid()}")
 # a plan of the outer machine, apart from that of an agent this may itself be running in
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if not k.startswith("PODMAN_AGENT_")},
@@ -88,21 +88,6 @@ def ensure_image() -> None:
         raise OuterError(what)
 
 
-@contextlib.contextmanager
-def signals_as_exceptions() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that nothing stays behind."""
-
-    def stop(number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def free_port() -> int:
     """A TCP port on loopback that nothing listens on now."""
     with socket.socket() as listener:
@@ -138,7 +123,8 @@ http: {{addr: "{self.address}"}}
         (self.directory / "config.yml").write_text(config)
         self.log = (self.directory / "log").open("wb")
         self.process = subprocess.Popen(
-            ["docker-registry", "serve", str(self.directory / "config.yml")],
+            # its end is ours, also when we are killed
+            ["setpriv", "--pdeathsig", "TERM", "docker-registry", "serve", str(self.directory / "config.yml")],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
         )  # fmt: skip
         self._wait()
@@ -363,10 +349,15 @@ def volume(name: str) -> Iterator[str]:
         podman("volume", "rm", "-f", name, check=False)
 
 
+def begin() -> None:
+    """Say that this run lives, and clear away what runs left that were killed."""
+    runs.begin(CACHE, NAME, podman if (CACHE / "containers/storage").exists() else None)
+
+
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """A directory on a disk (not the overlay of a container, not tmpfs); gone afterwards, whatever is below it."""
-    CACHE.mkdir(parents=True, exist_ok=True)
+    begin()
     path = Path(tempfile.mkdtemp(prefix=f"{NAME}-{name}-", dir=CACHE))
     try:
         yield path
@@ -384,9 +375,7 @@ def clean() -> None:
     if CACHE.exists():
         podman("pod", "rm", "-fa", "-t", "0", check=False)
         podman("rm", "-fa", "-t", "0", check=False)
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(str(CACHE))), reverse=True):
-        run("umount", "-l", mount, check=False)
+    runs.unmount_below(CACHE)
     shutil.rmtree(CACHE, ignore_errors=True)
     shutil.rmtree(ENVIRONMENT["PODMAN_AGENT_STATE_DIR"], ignore_errors=True)
 

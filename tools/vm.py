@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import host
 import outer
+import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -317,7 +318,7 @@ def main() -> int:
         print("usage: vm.py SHELL-TEXT", file=sys.stderr)
         return 64
     try:
-        with outer.signals_as_exceptions():
+        with runs.signals_as_exceptions():
             result = run(" ".join(sys.argv[1:]), seconds=3000)
     except (VmError, host.HostError) as error:
         print(f"vm: {error}", file=sys.stderr)

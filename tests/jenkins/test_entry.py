@@ -153,6 +153,7 @@ def test_missing_java_is_one_line(entry: Any, agent_jar: Any) -> None:
     assert "cannot run /no/java" in err
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_other_signals_reach_the_command(entry: Any, number: Any, tmp_path: Path) -> None:
     script = tmp_path / "script"

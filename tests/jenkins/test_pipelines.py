@@ -105,7 +105,7 @@ def pods(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Calla
             return start("privileged-pvc", claim=claim, env={**env, "PODMAN_AGENT_CACHE_KEY": "team-a"})
         return start("privileged-hostpath", host_path=disk / "pipelines", env=env)
 
-    with outer.volume("jenkins-test-claim") as claim:
+    with outer.volume(f"{outer.NAME}-jenkins-claim") as claim:
         try:
             yield pod_of
         finally:

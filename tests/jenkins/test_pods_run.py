@@ -27,7 +27,9 @@ def play(agent_image: str, mirror: outer.Registry, volume: Path) -> Callable[...
 
     def make(template: str, container: str = "podman", **env: str) -> outer.Pod:
         env = {"PODMAN_AGENT_MIRRORS": f"docker.io={mirror.address}", **env}
-        pod = outer.Pod(ROOT / f"jenkins/pods/{template}.yaml", host_path=volume, claim="jenkins-pods-test", env=env)
+        pod = outer.Pod(
+            ROOT / f"jenkins/pods/{template}.yaml", host_path=volume, claim=f"{outer.NAME}-jenkins-pods", env=env
+        )
         # An emptyDir would be one volume for all pods here, a claim template is refused.
         directory = f'hostPath: {{path: "{volume}", type: DirectoryOrCreate}}\n'
         pod.text = re.sub(r"(emptyDir|ephemeral):\n( {8,}.*\n)+", directory, pod.text)

@@ -44,10 +44,11 @@ def left_behind(name: str) -> list[str]:
     return [line for line in listed if name in line]
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_running_and_nothing_mounted(number: signal.Signals) -> None:
     """Ctrl-C in the middle of the first pod's job."""
-    name = f"jpa-interrupted-{number}"
+    name = f"{outer.NAME}-interrupted-{number}-{os.getpid()}"
     process = subprocess.Popen(
         [sys.executable, "-u", str(outer.ROOT / "tools/demo.py")],
         stdin=subprocess.DEVNULL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-import outer
 import pytest
+import runs
 import vm
 
 pytestmark = pytest.mark.nested
@@ -29,7 +29,7 @@ def test_pods_on_cgroup_v2(agent_image: str) -> None:
     """Privileged as under containerd, and with the least of capabilities; neither is left out."""
     assert agent_image
     choices = f"ONE={shlex.quote(' or '.join(ONE))} TWO={shlex.quote(' or '.join(TWO))}\n"
-    with outer.signals_as_exceptions():
+    with runs.signals_as_exceptions():
         done = vm.run(choices + SCRIPT, seconds=120)
     assert done.code == 0, done.output[-6000:]
     finished = {line.split()[1] for line in done.report.splitlines() if line.startswith("done ")}

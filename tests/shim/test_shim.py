@@ -82,6 +82,7 @@ def test_the_exit_code_is_podmans(shim: Shim, code: int) -> None:
     assert shim.call("run", "x", FAKE_RC=str(code)).returncode == code
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 42), (signal.SIGINT, 43), (signal.SIGKILL, -9)])
 @pytest.mark.parametrize("warm", [True, False])
 def test_signals_reach_podman_itself(shim: Shim, number: signal.Signals, code: int, *, warm: bool) -> None:
@@ -98,7 +99,7 @@ def test_signals_reach_podman_itself(shim: Shim, number: signal.Signals, code: i
         assert process.stdout.readline() == b"ready\n"
         assert shim.seen["pid"] == process.pid
         process.send_signal(number)
-        assert process.wait(10) == code
+        assert process.wait(60) == code
 
 
 def test_podmans_pause_process_gets_no_plan_and_so_no_store(shim: Shim) -> None:

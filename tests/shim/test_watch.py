@@ -135,6 +135,7 @@ def test_stdin_is_podmans(shim: Shim) -> None:
     assert process.communicate(b"\0archive", timeout=60)[0] == b"\0archive"
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_podman(shim: Shim, number: signal.Signals) -> None:
     """And its own exit code comes back."""

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 def holders(volume: Path) -> list[int]:
     """Processes other than this one that have a lock file of the volume open."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            targets = [str(fd.readlink()) for fd in (process / "fd").iterdir()]
-            if process.name != str(os.getpid()) and any(
-                t.startswith(f"{volume}/") and t.endswith("/lock") for t in targets
-            ):
-                found.append(int(process.name))
-    return found
+    return [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if process.name != str(os.getpid())
+        and any(t.startswith(f"{volume}/") and t.endswith("/lock") for t in opened(process))
+    ]
+
+
+def opened(process: Path) -> list[str]:
+    """What a process has open; what it closes meanwhile (a new one the libraries it loads) hides nothing else."""
+    targets = []
+    with contextlib.suppress(OSError):  # it ended, or is not ours to see
+        for fd in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                targets.append(str(fd.readlink()))
+    return targets
 
 
 def end(volume: Path) -> None:

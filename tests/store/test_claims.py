@@ -20,7 +20,7 @@ from podman_agent.store.layout import HOME, Store
 from podman_agent.store.merge import merge
 from podman_agent.store.record import State
 from podman_agent.store.verify import verify
-from store.conftest import holders
+from store.conftest import holders, opened
 from store.fabricate import small
 
 if TYPE_CHECKING:
@@ -60,6 +60,20 @@ def test_a_pod_whose_holder_was_killed_gets_its_store_back(volume: Volume) -> No
     assert len(sessions) == 1
 
 
+def test_a_holder_that_opens_and_closes_files_is_still_seen(volume: Volume) -> None:
+    """As `sleep` does while it loads its libraries: the claim returns at its exec."""
+    lock = volume.root / "0/lock"
+    lock.parent.mkdir()
+    script = "import os, sys; lock = open(sys.argv[1], 'w'); print(flush=True)\nwhile True: os.close(os.open('/', 0))"
+    with subprocess.Popen([sys.executable, "-c", script, str(lock)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            assert [holders(volume.root) for _ in range(50)] == [[process.pid]] * 50
+        finally:
+            process.kill()
+
+
 def test_a_pod_whose_store_was_taken_meanwhile_gets_another(volume: Volume) -> None:
     ours = volume.pod("a")
     volume.kill(ours)
@@ -86,11 +100,14 @@ def test_the_holder_keeps_nothing_of_its_caller(volume: Volume) -> None:
     [pid] = holders(volume.root)
     process = Path(f"/proc/{pid}")
     assert b"JENKINS" not in (process / "environ").read_bytes()
-    opened = sorted(str(fd.readlink()) for fd in (process / "fd").iterdir())
-    assert opened == ["/dev/null"] * 3 + [
+    expected = ["/dev/null"] * 3 + [
         str(volume.path / "run/claim-default.alive"),
         f"{volume.root}/{HOME}/default/0/lock",
     ]
+    deadline = time.monotonic() + 60  # it may still be loading its libraries
+    while sorted(opened(process)) != expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sorted(opened(process)) == expected
     assert os.getsid(pid) != os.getsid(0)
     assert (process / "cwd").readlink() == Path("/")
 
