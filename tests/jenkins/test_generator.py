@@ -10,6 +10,7 @@ import pytest
 import yaml
 from podman_agent import cli
 from podman_agent.jenkins import podsecurity
+from podman_agent.jenkins.trust import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +23,15 @@ def printed(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 @pytest.mark.parametrize(
     ("trust", "cache", "layout"),
-    list(
-        itertools.product(
-            ("unprivileged", "userns", "privileged"),
+    [
+        (trust, cache, layout)
+        for trust, cache, layout in itertools.product(
+            ("unprivileged", "restricted", "userns", "privileged"),
             ("none", "hostpath:/data/x", "pvc:claim", "ephemeral", "ephemeral:fast"),
             ("container", "single", "sidecar"),
         )
-    ),
+        if (trust, cache) != ("restricted", "hostpath:/data/x")
+    ],
 )
 def test_every_combination_is_valid_and_reproduced_by_its_first_line(
     capsys: pytest.CaptureFixture[str], trust: Any, cache: Any, layout: Any
@@ -43,7 +46,7 @@ def test_every_combination_is_valid_and_reproduced_by_its_first_line(
     assert {"name": "PODMAN_AGENT_CACHE_KEY", "value": "team-a"} in container["env"]
     [mount] = container["volumeMounts"]
     shared = cache.startswith(("hostpath:", "pvc:"))
-    assert mount.get("subPath") == (f"{trust}/team-a" if shared else None)
+    assert mount.get("subPath") == (f"{LEVELS[trust].level}/team-a" if shared else None)
 
 
 def test_the_part_that_is_mounted_is_the_one_the_agent_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +57,16 @@ def test_the_part_that_is_mounted_is_the_one_the_agent_takes(capsys: pytest.Capt
         )
         [container] = pod["spec"]["containers"]
         assert container["volumeMounts"][0]["subPath"] == f"{trust}/{container['env'][0]['value']}"
+
+
+@pytest.mark.parametrize("layout", ["single", "sidecar"])
+@pytest.mark.parametrize("cache", ["none", "pvc:claim", "ephemeral"])
+def test_pod_security_restricted_admits_what_is_made_for_it(
+    capsys: pytest.CaptureFixture[str], cache: str, layout: str
+) -> None:
+    pod = list(yaml.safe_load_all(printed(capsys, "--trust", "restricted", "--cache", cache, "--layout", layout)))[-1]
+    assert list(podsecurity.restricted_violations(pod)) == []
+    assert podsecurity.level(pod) == "restricted"
 
 
 def test_host_path_costs_the_baseline_level(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +90,7 @@ def test_host_path_costs_the_baseline_level(capsys: pytest.CaptureFixture[str]) 
         ("--key", "a/b"),
         ("--layout", "single", "--replace-entrypoint"),
         ("--trust", "blind"),
+        ("--trust", "restricted", "--cache", "hostpath:/data"),
         ("--format", "pod", "file.yaml"),
     ],
 )

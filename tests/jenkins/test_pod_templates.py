@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from podman_agent import cli
+from podman_agent.agent import drain, entry
 from podman_agent.jenkins import podsecurity
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,7 @@ def test_strict_validation_refuses_a_misspelt_field() -> None:
         ("unprivileged", "baseline"),
         ("single-container", "baseline"),
         ("sidecar", "baseline"),
+        ("restricted", "restricted"),
         ("userns", "privileged"),
         ("privileged-hostpath", "privileged"),
         ("privileged-pvc", "privileged"),
@@ -87,11 +89,28 @@ def test_every_container_has_requests_and_limits_and_the_image_is_named_once(pat
     assert path.read_text().count("jenkins-podman-agent") == 1
 
 
+@pytest.mark.parametrize("path", PODS, ids=name_of)
+def test_a_pod_has_time_for_its_end_and_no_more(path: Any) -> None:
+    """The image's init is PID 1: a kubelet waits no longer than builds and java take."""
+    spec = pod_of(path)["spec"]
+    assert spec["terminationGracePeriodSeconds"] == drain.SECONDS + 2 * entry.CHILD_SECONDS
+    assert not any("command" in container for container in spec["containers"])
+
+
+@pytest.mark.parametrize("path", PODS, ids=name_of)
+def test_a_kubelet_rewrites_no_layer_on_a_claim(path: Any) -> None:
+    """With `fsGroupChangePolicy: Always`, the default, it gives each file to the group at each mount."""
+    spec = pod_of(path)["spec"]
+    claims = {"persistentVolumeClaim", "ephemeral"} & spec["volumes"][0].keys()
+    policy = spec.get("securityContext", {}).get("fsGroupChangePolicy")
+    assert policy == ("OnRootMismatch" if claims else None)
+
+
 def test_privileged_hostpath_is_the_template_a_docker_world_knows() -> None:
     pod = pod_of(ROOT / "jenkins/pods/privileged-hostpath.yaml")
     [container] = pod["spec"]["containers"]
     [volume] = pod["spec"]["volumes"]
-    assert container["command"] == ["cat"]
+    assert container["args"] == ["cat"]
     assert container["tty"] is True
     assert container["securityContext"] == {"privileged": True}
     mount = {"name": volume["name"], "mountPath": "/var/lib/containers", "subPath": "privileged/default"}

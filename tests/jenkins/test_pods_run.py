@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
+from podman_agent.jenkins.pod import PodOptions
+from podman_agent.jenkins.pod import pod as made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,10 +156,13 @@ def test_sigterm_ends_builds_and_containers_within_the_grace_period_and_leaves_t
 
 
 def test_drain_does_the_same_where_cat_is_pid_1(play: Any) -> None:
+    options = PodOptions("x", trust="privileged", replace_entrypoint=True)
+    [builder] = made(options)["spec"]["containers"]
+    assert builder["command"] == ["cat"]
+    drain = shlex.join(builder["lifecycle"]["preStop"]["exec"]["command"])
     with play("privileged-hostpath") as pod:
         start_work(pod)
-        [command] = re.findall(r"preStop:\n\s+exec:\n\s+command: \[(.*)\]", pod.text)
-        assert "nothing left running" in pod.sh(command.replace(",", "")).stdout
+        assert "nothing left running" in pod.sh(drain).stdout
         assert until(lambda: pod.sh("cat /tmp/code", check=False).stdout) not in {"", "0\n"}
         assert pod.sh("docker ps -q").stdout == ""
     check_store(play, "privileged-hostpath")

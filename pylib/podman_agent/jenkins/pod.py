@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from podman_agent.errors import ConfigError, UsageError
-from podman_agent.jenkins.trust import LEVELS
+from podman_agent.jenkins.trust import AGENT_USER, LEVELS
 from podman_agent.pod import volume
 from podman_agent.store.layout import DEFAULT_KEY, check_key
 
 if TYPE_CHECKING:
-    from podman_agent.pod.values import TrustLevel
+    from podman_agent.jenkins.trust import Template, Trust
 
 IMAGE = "localhost/jenkins-podman-agent:latest"
 INBOUND_IMAGE = "jenkins/inbound-agent:latest-jdk21"
@@ -97,6 +97,16 @@ class Resources:
 
 BUILD_RESOURCES = Resources("500m", "1Gi", "2", "4Gi")
 REMOTING_RESOURCES = Resources("100m", "256Mi", "500m", "512Mi")
+# For podman_agent.agent.drain.SECONDS, and five each for java and for its end.
+GRACE_SECONDS = 30
+_CLAIMS: tuple[CacheKind, ...] = ("pvc", "ephemeral")
+_INBOUND_CONTEXT = {
+    "runAsNonRoot": True,
+    "runAsUser": AGENT_USER,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ class PodOptions:
     """
 
     name: str
-    trust: TrustLevel = "unprivileged"
+    trust: Template = "unprivileged"
     cache: Cache = Cache()
     key: str = ""
     layout: Layout = "container"
@@ -141,9 +151,12 @@ class PodOptions:
                 msg,
                 fix="drop one of the two",
             )
+        if self.trust == "restricted" and self.cache.kind == "hostpath":
+            msg = "--trust restricted --cache hostpath: Pod Security `restricted` admits no hostPath"
+            raise UsageError(msg, fix="use --cache pvc:NAME, ephemeral or none")
 
 
-def default_name(trust: TrustLevel, cache: Cache, layout: Layout) -> str:
+def default_name(trust: Template, cache: Cache, layout: Layout) -> str:
     """A name that tells the choices, for a pod that was given none."""
     parts: list[str] = [NAME_PREFIX, trust]
     if cache.kind != "none":
@@ -180,6 +193,7 @@ def pod(options: PodOptions) -> dict[str, Any]:
             {
                 "name": "jnlp",
                 "image": INBOUND_IMAGE,
+                **({"securityContext": _INBOUND_CONTEXT} if options.trust == "restricted" else {}),
                 "resources": REMOTING_RESOURCES.field(),
             }
         )
@@ -189,7 +203,9 @@ def pod(options: PodOptions) -> dict[str, Any]:
         "metadata": {"name": options.name},
         "spec": {
             "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
             **trust.pod,
+            **_groups(trust, options.cache),
             "containers": containers,
             "volumes": [{"name": "storage", **_volume(options.cache)}],
         },
@@ -199,6 +215,18 @@ def pod(options: PodOptions) -> dict[str, Any]:
 def comments(options: PodOptions) -> dict[str, str]:
     """What to say above which field, as in `Trust.comments`."""
     said = dict(LEVELS[options.trust].comments)
+    if options.replace_entrypoint:
+        said["terminationGracePeriodSeconds"] = "cat as PID 1 ignores SIGTERM and takes all of it."
+    else:
+        said["terminationGracePeriodSeconds"] = "For what runs at the end; an idle pod is gone in two seconds."
+    if options.cache.kind in _CLAIMS:
+        if "securityContext" in said:  # the pod has one, too
+            said[next(iter(LEVELS[options.trust].security_context))] = said.pop("securityContext")
+        said["fsGroupChangePolicy"] = (
+            "With any fsGroup: else each mount changes the modes of files inside image layers."
+        )
+    if options.trust == "restricted" and options.layout == "container":
+        said["containers"] = "The plugin's own container jnlp: restrictedPssSecurityContext: true in the cloud."
     if options.layout != "single" and not options.replace_entrypoint:
         said["args"] = "args, not command: the image's init stays PID 1, reaps and ends builds."
     if options.replace_entrypoint:
@@ -243,7 +271,15 @@ def _key(options: PodOptions) -> str:
 
 def _part(options: PodOptions) -> dict[str, str]:
     """What the pod mounts of a volume that pods share (`podman_agent.store.parts`)."""
-    return {"subPath": f"{options.trust}/{_key(options)}"} if _shared(options) else {}
+    return {"subPath": f"{LEVELS[options.trust].level}/{_key(options)}"} if _shared(options) else {}
+
+
+def _groups(trust: Trust, cache: Cache) -> dict[str, Any]:
+    """How a kubelet gives the files of a claim to a group, if it does: never again once the root of it is right."""
+    if cache.kind not in _CLAIMS:
+        return {}
+    group = {"fsGroup": trust.user} if trust.user else {}
+    return {"securityContext": group | {"fsGroupChangePolicy": "OnRootMismatch"}}
 
 
 def _volume(cache: Cache) -> dict[str, Any]:

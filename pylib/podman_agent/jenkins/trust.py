@@ -7,11 +7,13 @@ running pod in the same terms.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from podman_agent.pod.capabilities import Capability
     from podman_agent.pod.values import TrustLevel
+
+Template = Literal["unprivileged", "restricted", "userns", "privileged"]
 
 # The least with which podman can map ids into the user namespace it makes for itself (all else a build does as root it
 # does inside that namespace, measured in tests/pods; without SETFCAP the kernel refuses a map that holds id 0:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 BUILD_CAPABILITIES: tuple[Capability, ...] = ("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID")
 
 
-USERNS_CAPABILITIES: tuple[Capability, ...] = ("SYS_ADMIN",)
+# Over its own user namespace only. NET_ADMIN is for the networks of `docker run -p`, --network and compose.
+USERNS_CAPABILITIES: tuple[Capability, ...] = ("NET_ADMIN", "SYS_ADMIN")
+# The user of the image, and of the inbound agent's.
+AGENT_USER = 1000
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,23 @@ class Trust:
     """What one level asks of the cluster.
 
     Attributes:
+        level: The border on a shared volume that such pods are behind.
         security_context: The container's `securityContext`; empty means none.
+        user: The id its processes have; 0 where that is root.
         pod: Further fields of the pod's `spec`.
         comments: Name of a field to what a reader would ask about it.
     """
 
+    level: TrustLevel
     security_context: dict[str, Any] = field(default_factory=dict)
+    user: int = 0
     pod: dict[str, Any] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
 
 
-LEVELS: dict[TrustLevel, Trust] = {
+LEVELS: dict[Template, Trust] = {
     "unprivileged": Trust(
+        level="unprivileged",
         security_context={
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"], "add": list(BUILD_CAPABILITIES)},
@@ -51,18 +61,41 @@ LEVELS: dict[TrustLevel, Trust] = {
             ),
         },
     ),
+    "restricted": Trust(
+        level="unprivileged",
+        security_context={
+            "runAsNonRoot": True,
+            "runAsUser": AGENT_USER,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "Localhost", "localhostProfile": "podman-agent.json"},
+        },
+        user=AGENT_USER,
+        comments={
+            "securityContext": (
+                "jenkins/seccomp/install.yaml puts the profile on the nodes: under RuntimeDefault this user cannot build.\n"
+                "One user id: files of images belong to it, whatever COPY --chown or RUN chown say."
+            ),
+        },
+    ),
     "userns": Trust(
+        level="userns",
         security_context={
             "capabilities": {"add": [*USERNS_CAPABILITIES]},
             "procMount": "Unmasked",
+            "seccompProfile": {"type": "Unconfined"},
         },
         pod={"hostUsers": False},
         comments={
             "hostUsers": "Kubernetes 1.33 or newer, containerd 2.0 or newer, Linux 6.3 or newer.",
-            "securityContext": "Valid inside the pod's own user namespace only.",
+            "securityContext": (
+                "Valid inside the pod's own user namespace only.\n"
+                "Unconfined: RuntimeDefault, which a kubelet may set by default, has no pivot_root for docker run."
+            ),
         },
     ),
     "privileged": Trust(
+        level="privileged",
         security_context={"privileged": True},
     ),
 }
