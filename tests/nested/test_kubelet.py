@@ -108,7 +108,10 @@ def test_with_a_read_only_root_and_an_empty_dir_at_tmp_it_builds_from_its_cache(
 
 TWICE = """docker version >/dev/null && docker version >/dev/null
 podman-agent doctor | grep -A1 '^better'; podman-agent plan --facts | grep '"volume"'"""
-CURE = "fsGroup does not reach, an initContainer that runs as root: chown 1000 /var/lib/containers"
+CURE = (
+    "fsGroupChangePolicy: OnRootMismatch for a PVC; for a hostPath, which fsGroup does not reach, an initContainer that"
+    " runs as root: chown 1000 /var/lib/containers"
+)
 
 
 @pytest.mark.parametrize("mounted", [True, False])

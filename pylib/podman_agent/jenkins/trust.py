@@ -73,7 +73,7 @@ LEVELS: dict[Template, Trust] = {
         user=AGENT_USER,
         comments={
             "securityContext": (
-                "jenkins/seccomp/install.yaml puts the profile on the nodes: under RuntimeDefault this user cannot build.\n"
+                "jenkins/seccomp/install.yaml installs the profile: under RuntimeDefault this user cannot build.\n"
                 "One user id: files of images belong to it, whatever COPY --chown or RUN chown say."
             ),
         },

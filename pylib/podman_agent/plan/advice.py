@@ -125,8 +125,8 @@ def volume_lost(facts: Facts) -> Advice | None:
         return None
     problem = f"uid {facts.uid} cannot write the volume at {facts.volume_passed_over}: the store is in {facts.volume}"
     better = (
-        "securityContext.fsGroup for a PVC or an emptyDir; for a hostPath, which fsGroup does not reach, an"
-        f" initContainer that runs as root: chown {facts.uid} {facts.volume_passed_over}"
+        "securityContext.fsGroup with fsGroupChangePolicy: OnRootMismatch for a PVC; for a hostPath, which fsGroup does"
+        f" not reach, an initContainer that runs as root: chown {facts.uid} {facts.volume_passed_over}"
     )
     return Advice(problem, better)
 

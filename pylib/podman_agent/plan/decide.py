@@ -252,4 +252,5 @@ def _volume_fix(facts: Facts) -> str:
         return "free space on the volume (podman-agent gc) or give it more"
     if "ead-only" in facts.graphroot_error:
         return f"mount an emptyDir or PVC at {facts.volume}, without readOnly"
-    return f"give uid {facts.uid} write access to {facts.volume} (securityContext.fsGroup, or an emptyDir)"
+    cure = "(fsGroup with fsGroupChangePolicy: OnRootMismatch, or an emptyDir)"
+    return f"give uid {facts.uid} write access to {facts.volume} {cure}"

@@ -97,7 +97,7 @@ def claim(
         return _Claimer(volume, directory, legacy, settings, record).claim()
     except OSError as error:
         what = f"cannot claim a store on the cache volume {volume}"
-        fix = "mount it writable (fsGroup for a runAsUser pod), or free space: podman-agent gc"
+        fix = "mount it writable (fsGroup, with fsGroupChangePolicy: OnRootMismatch), or free space: podman-agent gc"
         raise VolumeError(what, f"{error.strerror}; {space(volume).text}", fix) from error
 
 
