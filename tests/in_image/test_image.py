@@ -152,6 +152,12 @@ def test_the_engine_files_are_where_the_plan_rewrites_them(agent_container: Host
     assert agent_container.file("/etc/containers/containers.conf.d/50-podman-agent.conf").is_file
 
 
+def test_no_alias_sends_a_short_name_elsewhere_than_to_docker_io(agent_container: Host) -> None:
+    """The distributions' shortnames.conf sends hello-world, centos and fedora to quay.io or to a vendor."""
+    found = agent_container.run("grep -rl 'aliases' /etc/containers --include='*.conf'")
+    assert (found.rc, found.stdout) == (1, "")
+
+
 def certificate_lines(bundle: str) -> set[str]:
     """One line of base64 from the middle of each certificate."""
     blocks = re.findall(r"BEGIN CERTIFICATE-----\n(.*?)-----END", bundle, re.DOTALL)

@@ -74,7 +74,13 @@ def _after(call: Call, plan: BuildPlan, image: str, scratch: str) -> int:
     def push(name: str) -> int:
         if plan.by_digest:
             return _push_by_digest(call, image, name, digest_file)
-        return call.run("push", f"--digestfile={digest_file}", name, quiet=True)
+        return call.run("push", f"--digestfile={digest_file}", name, quiet=True) or kept(name)
+
+    def kept(name: str) -> int:
+        from podman_agent.docker import digests  # noqa: PLC0415
+
+        digests.pushed(call, image, name, digest_file)
+        return 0
 
     code = first_failure(push(name) for name in plan.push) or first_failure(
         _save(call, archive, plan.tags or [image]) for archive in plan.archives

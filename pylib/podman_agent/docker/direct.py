@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # Verbs and groups that need no look at their arguments.
 _SAME = frozenset((
     "attach", "diff", "exec", "export", "kill", "pause", "pod", "port", "rename", "rmi", "search",
-    "secret", "start", "tag", "unpause", "update", "wait",
+    "secret", "start", "unpause", "update", "wait",
 ))
 # Verbs that are the same unless one of their arguments starts like this.
 _UNLESS: dict[str, tuple[str, ...]] = {
@@ -30,8 +30,6 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "--filter=health=",
     ),
     "rm": ("-f", "--force", "-l", "--link"),
-    "pull": ("--disable-content-trust",),
-    "push": ("-a", "--all-tags", "--platform", "--disable-content-trust"),
     "stop": ("-s", "--signal", "--timeout"),
     "restart": ("-s", "--signal", "--timeout"),
     "logs": ("-n", "--details"),

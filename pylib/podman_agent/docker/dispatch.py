@@ -41,7 +41,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "rm": ("flags", "run"),
     "logs": ("flags", "run"),
     "cp": ("flags", "run"),
-    "pull": ("flags", "run"),
+    "pull": ("transfer", "pull"),
+    "tag": ("transfer", "tag"),
     "load": ("flags", "run"),
     "volume create": ("flags", "run"),
     "volume prune": ("pruning", "run"),
@@ -65,7 +66,7 @@ VERBS: dict[str, tuple[str, str]] = {
 ALIASES = {
     "container ls": "ps", "container list": "ps", "container ps": "ps", "image ls": "images",
     "image list": "images", "image build": "build", "image push": "push", "image pull": "pull",
-    "image save": "save", "image load": "load", "image import": "import",
+    "image save": "save", "image tag": "tag", "image load": "load", "image import": "import",
     "image history": "history", "container run": "run", "container create": "create",
     "container top": "top", "container stats": "stats", "container commit": "commit",
     "container stop": "stop", "container restart": "restart", "container rm": "rm", "container logs": "logs",

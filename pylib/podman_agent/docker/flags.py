@@ -136,9 +136,6 @@ def translate(verb: str, args: list[str]) -> list[str]:
 def run(call: Call, verb: str, args: list[str]) -> NoReturn:
     """Translate and become podman."""
     argv = translate(verb, args)
-    platform = call.env.get("DOCKER_DEFAULT_PLATFORM")
     if verb == "rm" and "--force" in argv and not any(arg.startswith("--time") for arg in argv):
         argv.insert(1, "--time=0")  # docker kills at once, podman waits ten seconds for the container to stop
-    if verb == "pull" and platform and not any(arg.startswith("--platform") for arg in argv):
-        argv.insert(1, f"--platform={platform}")
     call.become(*argv)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from podman_agent.docker.options import Spec, letters, parse, words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from podman_agent.docker.call import Call
 
 SPEC = Spec(words("format type"), words("size latest"), letters("f=format s=size t=type l=latest"))
 _HEX = re.compile(r"[0-9a-f]{64}")
 _IMPLIED = re.compile(r"^(localhost/|docker\.io/library/|docker\.io/)")
+_DIGESTS = re.compile(r"RepoDigests|json\s+\.\s*[|}]|^json$|\brange\s+\.\s*}|{{-?\s*\.\s*-?}}|\$")  # whole, or by name
 # https://docs.docker.com/reference/cli/docker/container/ls/#status against libpod's states.
 STATES = {"configured": "created", "stopped": "exited", "initialized": "created"}
 
@@ -29,13 +32,19 @@ def sha256(value: str) -> str:
     return f"sha256:{value}" if _HEX.fullmatch(value) else value
 
 
-def image(found: dict[str, Any]) -> dict[str, Any]:
-    """A podman image object with docker's spelling."""
+def image(found: dict[str, Any], digests: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    """A podman image object with docker's spelling.
+
+    Args:
+        found: As ``podman image inspect`` gives it.
+        digests: RepoDigests by image id, in full; None for podman's own.
+    """
+    repo_digests = (found.get("RepoDigests") or []) if digests is None else digests.get(found["Id"], [])
     return found | {
         "Id": sha256(found["Id"]),
         "Parent": sha256(found.get("Parent") or ""),
         "RepoTags": [familiar(name) for name in found.get("RepoTags") or []],
-        "RepoDigests": [familiar(name) for name in found.get("RepoDigests") or []],
+        "RepoDigests": [familiar(name) for name in repo_digests],
     }
 
 
@@ -52,10 +61,10 @@ def container(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def docker_object(found: dict[str, Any]) -> dict[str, Any]:
-    """Whatever podman inspected, with docker's spelling."""
+def docker_object(found: dict[str, Any], digests: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    """Whatever podman inspected, with docker's spelling; `digests` as for `image`."""
     if "RepoTags" in found:
-        return image(found)
+        return image(found, digests)
     if "State" in found and "Image" in found:
         return container(found)
     return found
@@ -84,7 +93,12 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     if containers and (template is None or "Health" in template) and _checked(call, containers):
         code, text = call.read(*command)
         objects = json.loads(text or "[]") or []
-    objects = [docker_object(found) for found in objects]
+    digests = None
+    if any("RepoTags" in found for found in objects) and (template is None or _DIGESTS.search(template)):
+        from podman_agent.docker.digests import of_all  # noqa: PLC0415
+
+        digests = of_all(call)
+    objects = [docker_object(found, digests) for found in objects]
     if template is None:
         print(json.dumps(objects, indent=4, ensure_ascii=False))
         return code and 1

@@ -31,6 +31,8 @@ _FIELDS = {
     "history": "Comment CreatedAt CreatedBy CreatedSince ID Size",
 }
 _MARK = "\x1f"
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{12}(?:[0-9a-f]{52})?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}(?=\s|$|\W)")
 _NEVER = {"--filter=status=dead", "--filter=status=restarting"}
 _JSON = re.compile(r"^(json|\{\{\s*json\s+\.\s*\}\})$")
 _PREFIX = re.compile(r"(?<![\w./@:-])(localhost/|docker\.io/library/|docker\.io/)(\S+)([ ]*)")
@@ -91,12 +93,18 @@ def run(call: Call, verb: str, args: list[str]) -> int:
         refresh_all(call)
     if verb == "ps" and not rows:
         call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
+    digests = verb == "images" and (parsed.has("digests") or "Digest" in (form or "")) and not parsed.has("quiet")
     asked = parsed.operands[0] if verb == "images" and parsed.operands and not parsed.has("quiet") else ""
+    table = digests and (form is None or form.startswith("table"))
     if form is not None:
-        hidden = f"{{{{.Repository}}}}:{{{{.Tag}}}}{_MARK}" if asked and not form.startswith("table") else ""
+        marked = (asked or digests) and not form.startswith("table")
+        hidden = f"{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.ID}}}}{_MARK}" if marked else ""
         options.append(f"--format={hidden}{form}")
     code, text = call.read(verb, *options, *parsed.operands)
-    lines = _asked(text.splitlines(), asked) if asked else text.splitlines()
+    lines = text.splitlines()
+    if digests:
+        lines = _registry_digests(call, lines, table=table)
+    lines = _asked(lines, asked)
     if rows:
         lines = [docker_row(line) for line in lines]
     if parsed.has("quiet"):
@@ -106,6 +114,34 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     return code
 
 
+def _registry_digests(call: Call, lines: list[str], *, table: bool) -> list[str]:
+    """Put the digest a registry has in the place of podman's own, ``<none>`` where none has it."""
+    from podman_agent.docker.digests import of_all  # noqa: PLC0415
+
+    known, found = of_all(call), []
+    for line in lines:
+        cells = (line if table else line.partition(_MARK)[0]).split()
+        wanted = []
+        if len(cells) > 1:
+            # in a table of the user's own the columns may be any
+            name = cells[0] if table else cells[0].rpartition(":")[0]
+            short = next((c for c in reversed(cells[:4]) if _ID.fullmatch(c)), "").removeprefix("sha256:")
+            wanted = [
+                digest
+                for image, names in known.items()
+                if short and image.startswith(short)
+                for repository, _, digest in (full.rpartition("@") for full in names)
+                if familiar(repository) == familiar(name)
+            ]
+
+        def row(digest: str, line: str = line) -> str:
+            there = digest.ljust(71) if table else digest
+            return _DIGEST.sub(lambda match: match[0] if match[0][7:] in known else there, line)
+
+        found += [row(digest) for digest in wanted or ["<none>"]]
+    return found
+
+
 def _asked(lines: list[str], operand: str) -> list[str]:
     """The rows of the names that were asked for; a header stays."""
     found = []
@@ -113,8 +149,13 @@ def _asked(lines: list[str], operand: str) -> list[str]:
         name, mark, rest = line.partition(_MARK)
         columns = line.split()
         if mark:
-            found += [rest] if named(name, operand) else []
-        elif columns[:2] == ["REPOSITORY", "TAG"] or len(columns) < 2 or named(":".join(columns[:2]), operand):
+            found += [rest] if not operand or named(name.split()[0], operand) else []
+        elif (
+            not operand
+            or columns[:2] == ["REPOSITORY", "TAG"]
+            or len(columns) < 2
+            or named(":".join(columns[:2]), operand)
+        ):
             found.append(line)
     return found
 

@@ -10,7 +10,7 @@ from podman_agent.docker.direct import is_direct
     "line",
     [
         "run --rm busybox true", "exec -it c sh", "container exec c true", "ps -aq", "build -t a .", "inspect -f . c",
-        "build --progress=plain -f D -t a .", "stop --time=1 c", "rm c", "image push a", "container ls", "tag a b",
+        "build --progress=plain -f D -t a .", "stop --time=1 c", "rm c", "container ls",
         "run -v /tmp:/x busybox true", "logs --tail 1 c",
     ],
 )  # fmt: skip
