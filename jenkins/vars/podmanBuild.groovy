@@ -14,6 +14,11 @@
  *   push           false to build only
  *   credentialsId  user name and password of the registry; the login lasts as long as this step
  *
+ * What a retry can cure (exit codes 69 and 75 of podman-agent: a registry that does not answer) is thrown as Jenkins
+ * throws the loss of an agent: `retry(count: 3, conditions: [agent(), nonresumable()])` around this step, or around the
+ * whole withPodmanAgent, takes it and not a broken Dockerfile, and `catchError` sets ABORTED for it, not FAILURE. Only a
+ * library that an administrator trusts (a global one) may throw it; from another the same is a plain error.
+ *
  * Written for Jenkins' CPS transformation: no closure over a collection, no `as boolean` (null there for null), and
  * nothing held over a step that cannot be serialized.
  *
@@ -85,7 +90,7 @@ private Map build(Map settings, List names) {
         words += ['--layers', '--cache-from', settings.cache, '--cache-to', settings.cache]
     }
     words += [settings.context ?: '.']
-    sh(script: line(words), label: "Build ${names[0]}")
+    attempt(line(words), "Build ${names[0]}")
     if (settings.push == false) {
         return [image: names[0], digest: null]
     }
@@ -97,10 +102,35 @@ private Map build(Map settings, List names) {
 }
 
 private String push(String local, String name, boolean several) {
-    def command = several ? ['podman', 'manifest', 'push', '--all'] : ['podman', 'push']
+    def command = ['podman-agent', 'push'] + (several ? ['--manifest'] : [])
     def file = sh(script: 'mktemp', returnStdout: true, label: 'Make a file for the digest').trim()
-    sh(script: line(command + ['--digestfile', file, local, "docker://${name}"]), label: "Push ${name}")
-    return sh(script: "cat ${quote(file)}; rm -f ${quote(file)}", returnStdout: true, label: "Digest of ${name}").trim()
+    attempt("${line(command + ['--as', name, local])} >${quote(file)}", "Push ${name}")
+    def pushed = sh(script: "cat ${quote(file)}; rm -f ${quote(file)}", returnStdout: true, label: "Digest of ${name}").trim()
+    return pushed.substring(pushed.lastIndexOf('@') + 1)
+}
+
+/** Run a script; a failure that another attempt can cure is an agent's, any other the build's. */
+private void attempt(String script, String label) {
+    int code = sh(script: script, returnStatus: true, label: label)
+    if (code == 69 || code == 75) {
+        echo("podmanBuild: ${label}: infrastructure, not the build (exit code ${code})")
+        def lost = null
+        try {
+            lost = agentError()
+        } catch (SecurityException notTrusted) {
+            error("podmanBuild: ${label}: infrastructure, not the build (exit code ${code}); a retry may help")
+        }
+        throw lost
+    }
+    if (code != 0) {
+        error("podmanBuild: ${label}: exit code ${code}")
+    }
+}
+
+/** What AgentErrorCondition of workflow-durable-task-step takes for an agent's: its own interface is open to Java only. */
+private agentError() {
+    return new org.jenkinsci.plugins.workflow.steps.FlowInterruptedException(hudson.model.Result.ABORTED, false,
+        new org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution.RemovedNodeCause())
 }
 
 private String line(List words) {

@@ -18,9 +18,14 @@ stdin = sys.stdin.read() if "--password-stdin" in sys.argv else ""
 auth = os.environ.get("REGISTRY_AUTH_FILE", "")
 with Path({log!r}).open("a") as log:
     print(json.dumps({{"argv": sys.argv[1:], "stdin": stdin, "auth": auth}}), file=log)
-if "--digestfile" in sys.argv:
-    Path(sys.argv[sys.argv.index("--digestfile") + 1]).write_text("sha256:" + "1" * 64)
-sys.exit(1 if os.environ.get("FAIL", "none") in sys.argv else 0)
+word, _, code = os.environ.get("FAIL", "none:0").partition(":")
+failures = Path({log!r} + ".failures")
+if word in sys.argv and len(failures.read_text() if failures.exists() else "") < int(os.environ.get("TIMES", "9")):
+    with failures.open("a") as file:
+        file.write("x")
+    sys.exit(int(code))
+if "push" in sys.argv:
+    print(sys.argv[sys.argv.index("--as") + 1] + "@sha256:" + "1" * 64)
 """
 
 
@@ -32,12 +37,13 @@ def call(groovy: Any, tmp_path: Path) -> Any:
     podman.parent.mkdir()
     podman.write_text(NOTE.format(log=str(log)))
     podman.chmod(0o755)
+    (podman.parent / "podman-agent").symlink_to(podman)
 
-    def run(script: str, **env: str) -> Any:
+    def run(script: str, *, sandbox: bool = False, **env: str) -> Any:
         pipeline = tmp_path / "Jenkinsfile"
         pipeline.write_text(script)
         path = f"{podman.parent}:{os.environ['PATH']}"
-        done = groovy(pipeline, workspace=str(tmp_path), env={"PATH": path, **env})
+        done = groovy(pipeline, workspace=str(tmp_path), env={"PATH": path, **env}, sandbox=sandbox)
         return done, [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     return run
@@ -54,8 +60,8 @@ def test_podman_build_builds_and_pushes_every_tag_and_gives_the_digest(call: Any
     assert done.returncode == 0, done.stdout + done.stderr
     assert argvs(calls) == [
         ["build", "--tag", "r.example/a:1", "--tag", "r.example/a:latest", "."],
-        ["push", "--digestfile", "r.example/a:1", "docker://r.example/a:1"],
-        ["push", "--digestfile", "r.example/a:latest", "docker://r.example/a:latest"],
+        ["push", "--as", "r.example/a:1", "r.example/a:1"],
+        ["push", "--as", "r.example/a:latest", "r.example/a:latest"],
     ]
     assert f"r.example/a:1 sha256:{'1' * 64}" in done.stdout
 
@@ -80,8 +86,8 @@ def test_podman_build_of_several_platforms_pushes_the_list(call: Any) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert argvs(calls) == [
         ["build", "--platform", "linux/amd64,linux/arm64", "--manifest", "r.example/a:1", "."],
-        ["manifest", "push", "--all", "--digestfile", "r.example/a:1", "docker://r.example/a:1"],
-        ["manifest", "push", "--all", "--digestfile", "r.example/a:1", "docker://r.example/a:2"],
+        ["push", "--manifest", "--as", "r.example/a:1", "r.example/a:1"],
+        ["push", "--manifest", "--as", "r.example/a:2", "r.example/a:1"],
     ]
 
 
@@ -103,10 +109,48 @@ def test_podman_build_logs_in_through_a_pipe_to_a_file_that_is_gone_afterwards(
 
 
 def test_podman_build_forgets_the_login_when_the_build_fails(call: Any) -> None:
-    done, calls = call("podmanBuild(image: 'r.example/a', credentialsId: 'registry')", FAIL="build")
+    done, calls = call("podmanBuild(image: 'r.example/a', credentialsId: 'registry')", FAIL="build:1")
     assert done.returncode == 1
     assert [one["argv"][0] for one in calls] == ["login", "build"]
     assert not Path(calls[0]["auth"]).exists()
+
+
+BUILD = "podmanBuild(image: 'r.example/a')"
+RETRY = f"retry(count: 3, conditions: [agent(), nonresumable()]) {{ {BUILD} }}\necho 'went on'"
+
+
+@pytest.mark.parametrize(
+    ("fail", "times", "verbs", "code"),
+    [
+        ("push:75", "1", ["build", "push", "build", "push"], 0),
+        ("push:69", "2", ["build", "push"] * 3, 0),
+        ("push:75", "9", ["build", "push"] * 3, 1),
+        ("push:76", "9", ["build", "push"], 1),
+        ("build:1", "9", ["build"], 1),
+        ("build:125", "9", ["build"], 1),
+    ],
+)
+def test_only_what_another_attempt_can_cure_is_an_agents_error(
+    call: Any, fail: str, times: str, verbs: list[str], code: int
+) -> None:
+    done, calls = call(RETRY, FAIL=fail, TIMES=times)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert [one["argv"][0] for one in calls] == verbs
+    assert ("went on" in done.stdout) == (code == 0)
+    assert ("infrastructure, not the build" in done.stdout) == (fail in {"push:69", "push:75"})
+
+
+@pytest.mark.parametrize(("fail", "result"), [("push:75", "ABORTED"), ("build:1", "FAILURE")])
+def test_catch_error_tells_infrastructure_from_a_broken_build(call: Any, fail: str, result: str) -> None:
+    done, _ = call(f"catchError {{ {BUILD} }}", FAIL=fail)
+    assert f"Setting overall build result to {result}" in done.stdout
+
+
+def test_a_library_in_the_sandbox_says_the_same_as_a_plain_error(call: Any) -> None:
+    done, calls = call(RETRY, sandbox=True, FAIL="push:75")
+    assert done.returncode == 1
+    assert [one["argv"][0] for one in calls] == ["build", "push"]
+    assert "FAILURE: podmanBuild: Push r.example/a:latest: infrastructure, not the build (exit code 75)" in done.stdout
 
 
 @pytest.mark.parametrize("settings", ["tags: ['1']", "image: 'a', tag: '1'"])

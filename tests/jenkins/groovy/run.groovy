@@ -7,6 +7,7 @@
  *   files          the Jenkinsfiles, run one after the other
  *   describe       true: no sh is run; one line of JSON for each step instead
  *   library        directory of shared library steps (vars)
+ *   sandbox        true: what script-security has on no whitelist is refused
  *   params, credentials, env
  *
  * `sh` runs with the environment that Jenkins would give it. The docker-workflow steps run the command lines of that
@@ -15,7 +16,10 @@
  */
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
+import hudson.model.Result
 import org.codehaus.groovy.control.CompilerConfiguration
+import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
+import org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution
 
 @interface Library { String[] value() }
 
@@ -211,9 +215,31 @@ abstract class Jenkinsfile extends Script {
 
     def container(String name, Closure body) { within({ it.container = name }, body) }
     def dir(String path, Closure body) { within({ it.directory = path.startsWith('/') ? path : "${it.directory}/${path}" }, body) }
-    def retry(int times, Closure body) {
-        for (attempt in 1..times) {
-            try { return body() } catch (StepFailure failure) { if (attempt == times) throw failure }
+    def retry(int times, Closure body) { retry(count: times, body) }
+
+    // As RetryStepExecution.java and AgentErrorCondition.java say.
+    def retry(Map it, Closure body) {
+        for (attempt in 1..it.count) {
+            try { return body() } catch (StepFailure | FlowInterruptedException failure) {
+                def interrupted = failure instanceof FlowInterruptedException
+                def holds = it.conditions ?
+                    'agent' in it.conditions && interrupted && failure.causes.any(ExecutorStepExecution.&retryable) :
+                    !(interrupted && failure.actualInterruption)
+                if (attempt == it.count || !holds) throw failure
+                println("${failure.message}\nRetrying")
+            }
+        }
+    }
+
+    def agent() { 'agent' }
+    def nonresumable() { 'nonresumable' }
+
+    // As CatchErrorStep.java says: the build's result is the interruption's own, else the one asked for.
+    void catchError(Map it = [:], Closure body) {
+        try { body() } catch (StepFailure | FlowInterruptedException failure) {
+            if (it.catchInterruptions == false && failure instanceof FlowInterruptedException && failure.actualInterruption) throw failure
+            def result = failure instanceof FlowInterruptedException ? failure.result : Result.valueOf(it.buildResult ?: 'FAILURE')
+            println("ERROR: ${failure.message}\nSetting overall build result to ${result}")
         }
     }
 
@@ -361,6 +387,7 @@ class Image {
 
 def configuration = new JsonSlurper().parse(new File(args[0]))
 Jenkinsfile.configuration = configuration
+System.setProperty('sandbox', "${configuration.sandbox ?: false}")
 def compiler = new CompilerConfiguration(scriptBaseClass: 'Jenkinsfile')
 compiler.addCompilationCustomizers(new Cps())
 def shell = new GroovyShell(this.class.classLoader, new Binding(), compiler)
@@ -376,8 +403,8 @@ for (file in configuration.files) {
     try {
         // As Jenkins does: the name of the file is none of the class, which may hold no dash.
         shell.parse(new File(file).text, 'WorkflowScript').run()
-    } catch (StepFailure failure) {
-        println("FAILURE: ${failure.message}")
+    } catch (StepFailure | FlowInterruptedException failure) {
+        println("${failure instanceof FlowInterruptedException ? failure.result : 'FAILURE'}: ${failure.message}")
         System.exit(1)
     }
 }

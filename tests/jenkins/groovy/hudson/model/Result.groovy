@@ -1,0 +1,3 @@
+package hudson.model
+
+enum Result { SUCCESS, UNSTABLE, FAILURE, NOT_BUILT, ABORTED }
