@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drain": ("podman_agent.commands.drain", "end builds and containers before the pod ends"),
     "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),
     "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
+    "migrate": ("podman_agent.commands.migrate", "a Jenkinsfile, pod or casc file without docker.sock, dind or kaniko"),
     "build": ("podman_agent.commands.build", "build, tag, push and verify images"),
     "push": ("podman_agent.commands.push", "push images and verify their digests"),
     "pull": ("podman_agent.commands.pull", "pull images, with retries"),

@@ -28,7 +28,7 @@ def to_yaml(objects: list[dict[str, Any]], comments: dict[str, str] | None = Non
     documents = []
     for value in objects:
         text = io.StringIO()
-        yaml.dump(_node(value, comments), text)
+        yaml.dump(node(value, comments), text)
         documents.append(text.getvalue())
     return "---\n".join(documents)
 
@@ -74,18 +74,19 @@ def _jcasc_escaped(text: str) -> str:
     return text.replace("${", "^${")
 
 
-def _node(value: Any, comments: dict[str, str], indent: int = 0) -> Any:
+def node(value: Any, comments: dict[str, str], indent: int = 0) -> Any:
+    """A value as ruamel writes it in our style; each comment is used up by the first field of its name."""
     match value:
         case dict():
             mapping = CommentedMap()
             for key, child in value.items():
-                mapping[key] = _node(child, comments, indent + 2)
+                mapping[key] = node(child, comments, indent + 2)
                 if key in comments:
                     mapping.yaml_set_comment_before_after_key(key, before=comments.pop(key), indent=indent)
             return mapping
         case list():
             # A dash is set two columns in, and what follows it two more.
-            sequence = CommentedSeq(_node(child, comments, indent + 2) for child in value)
+            sequence = CommentedSeq(node(child, comments, indent + 2) for child in value)
             if all(isinstance(child, str) for child in value):
                 sequence.fa.set_flow_style()
             return sequence
