@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak docs clean record-bake
+.PHONY: demo test test-quick image lint bench soak docs lock clean record-bake
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
@@ -17,8 +17,12 @@ test-quick: $(VENV)/ready  ## under a minute: the cheap tests that tell most; no
 	$(PYTHON) tools/host.py procps git
 	$(IN_VENV) -m pytest -m "not nested" -n auto --dist loadfile tests/unit tests/oracles tests/tools tests/docs tests/shim
 
-image:
-	$(PYTHON) tools/image.py
+image:  ## with its SBOM in build/sbom.cdx.json; `make image IMAGE=--slim` is without Java
+	$(PYTHON) tools/image.py $(IMAGE)
+
+lock: $(VENV)/ready  ## the newest versions that pyproject.toml allows, with hashes, for the image
+	$(VENV)/bin/pip install --quiet uv
+	$(IN_VENV) tools/lock.py
 
 lint: $(VENV)/ready
 	$(PYTHON) tools/host.py shellcheck
@@ -28,6 +32,9 @@ lint: $(VENV)/ready
 	PYTHONPATH=pylib $(VENV)/bin/lint-imports
 	$(VENV)/bin/vulture
 	$(VENV)/bin/hadolint Containerfile
+	$(VENV)/bin/zizmor --offline --quiet --config .github/zizmor.yml .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(PYTHON) tools/shell_scripts.py | xargs shellcheck
 
 bench:  ## half an hour: against podman's defaults, buildah and dockerd; writes bench/results.json, the table and chart of docs/explanation/performance.md

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import urllib.error
@@ -35,6 +37,8 @@ STAND_IN = "localhost/jenkins-podman-agent-base:debian-13"
 STAND_IN_LABEL = "jenkins-podman-agent.base-key"
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+# the versions that decide what works, in the image's label
+CHIEF = re.compile(r"podman|buildah|skopeo|crun|runc|netavark|passt|fuse-overlayfs|git|openjdk-.*-jre-headless|java-.*")
 MIRRORS = ("APT_MIRROR", "DNF_MIRROR", "PIP_INDEX_URL")
 
 
@@ -171,16 +175,19 @@ class Builder:
         options = [option for change in changes for option in ("--change", change)]
         self.run("import", "--quiet", *options, str(tar), STAND_IN)
 
-    def build(self, base: str, tag: str, pip_conf: Path | None) -> None:
+    def build(self, base: str, tag: str, pip_conf: Path | None, *, slim: bool = False) -> None:
         """Build the image on a base that is there or can be pulled.
 
         Args:
             base: Reference of the base.
             tag: Name of the result.
             pip_conf: pip.conf for the build alone, e.g. with an index that wants a password.
+            slim: Without Java.
         """
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         arguments = {"BASE_IMAGE": base, "VERSION": project["version"], "REVISION": revision()}
+        if slim:
+            arguments["JAVA"] = "no"
         arguments |= {name: os.environ[name] for name in MIRRORS if os.environ.get(name)}
         for name in MIRRORS:
             if re.search(r"://[^/]*@", arguments.get(name, "")):
@@ -199,6 +206,31 @@ class Builder:
             *("build", "--layers", "--format", "docker", "--network", "host"),
             *(*options, "--tag", tag, str(ROOT)),
         )
+
+    def describe(self, tag: str) -> None:
+        """Take its lists of packages out into build/, label it with the chief versions, print the largest.
+
+        Args:
+            tag: The image; its name moves on to the one with the label.
+
+        Raises:
+            ImageError: The image does not say what is in it.
+        """
+        (ROOT / "build").mkdir(exist_ok=True)
+        for name in ("packages.json", "sbom.cdx.json"):
+            cat = ("run", "--rm", "--network", "none", "--entrypoint", "cat", tag, f"/usr/share/podman-agent/{name}")
+            text = self.output(*cat)
+            if text is None:
+                what = f"{tag} does not say what is in it (`podman {shlex.join(cat)}` failed)"
+                raise ImageError(what)
+            (ROOT / "build" / name).write_text(text + "\n")
+        packages = json.loads((ROOT / "build/packages.json").read_text())["distribution"]
+        chief = " ".join(f"{p['name']}={p['version']}" for p in packages if CHIEF.fullmatch(p["name"]))
+        with tempfile.TemporaryDirectory() as empty:
+            (Path(empty) / "Containerfile").write_text(f'FROM {tag}\nLABEL podman-agent.packages="{chief}"\n')
+            self.run("build", "--quiet", "--layers", "--format", "docker", "--pull=never", "--tag", tag, empty)
+        for package in sorted(packages, key=lambda p: -int(p["size"]))[:10]:
+            say(f"{package['size'] / 1e6:6.1f} MB  {package['name']} {package['version']}")
 
 
 def ca_bundle() -> Path | None:
@@ -221,21 +253,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the agent image.")
     parser.add_argument("--podman", type=shlex.split, metavar="CMD", help="container engine (default: ours)")
     parser.add_argument("--base", metavar="IMAGE", help="base image (default: the Containerfile's)")
-    parser.add_argument("--tag", default=TAG, metavar="IMAGE", help="name of the result (default: %(default)s)")
+    parser.add_argument("--tag", metavar="IMAGE", help=f"name of the result (default: {TAG}, or :slim)")
+    parser.add_argument("--slim", action="store_true", help="without Java, for a sidecar")
     parser.add_argument("--refresh-base", action="store_true", help="build the Debian stand-in base again")
     parser.add_argument("--pip-conf", type=Path, metavar="FILE", help="pip.conf for the build, kept in no layer")
     args = parser.parse_args()
+    tag = args.tag or (TAG.replace(":latest", ":slim") if args.slim else TAG)
     start = time.monotonic()
     try:
         host.ensure("podman")
         # by default the store and the plan of the demo and the tests
         builder = Builder(args.podman) if args.podman else Builder([outer.PODMAN], outer.ENVIRONMENT)
-        builder.build(builder.choose_base(args.base, refresh=args.refresh_base), args.tag, args.pip_conf)
-        size = builder.output("image", "inspect", "--format", "{{.Size}}", args.tag)
+        base = builder.choose_base(args.base, refresh=args.refresh_base)
+        builder.build(base, tag, args.pip_conf, slim=args.slim)
+        builder.describe(tag)
+        size = builder.output("image", "inspect", "--format", "{{.Size}}", tag)
     except (ImageError, host.HostError) as error:
         say(str(error))
         return 1
-    say(f"{args.tag} in {time.monotonic() - start:.0f} s, {int(size or 0) / 1e6:.0f} MB")
+    say(f"{tag} in {time.monotonic() - start:.0f} s, {int(size or 0) / 1e6:.0f} MB")
     return 0
 
 
