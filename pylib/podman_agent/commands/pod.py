@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default=BUILD.memory, help="request (%(default)s)")
     parser.add_argument("--cpu-limit", default=BUILD.cpu_limit, help="(%(default)s)")
     parser.add_argument("--memory-limit", default=BUILD.memory_limit, help="(%(default)s)")
-    parser.add_argument("--format", choices=("pod", "jcasc", "jenkinsfile"), default="pod")
+    parser.add_argument("--format", choices=("pod", "jcasc", "helm", "jenkinsfile"), default="pod")
     parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="wrap these pod files, make none")
 
 
@@ -57,10 +58,14 @@ def _text(args: argparse.Namespace) -> str:
         level = podsecurity.level(objects[-1])
         header = f"# {_command_line(args)}\n# Pod Security level: {level}\n"
         return header + formats.to_yaml(objects, pod.comments(options))
-    pods = [_read(path) for path in files] or [_made(_options(args))]
+    pods = [found for path in files if (found := _read(path, args.format != "helm"))] or [_made(_options(args))]
     if args.format == "jcasc":
         labels = {made["metadata"]["name"]: text for made, text in pods}
         return f"# {_command_line(args)}\n{formats.to_jcasc(labels)}"
+    if args.format == "helm":
+        labels = {made["metadata"]["name"]: text for made, text in pods if made["kind"] == "Pod"}
+        others = [text for path in files for made, text in _objects(path) if made["kind"] != "Pod"]
+        return f"# {_command_line(args)}\n{formats.to_helm(labels, others)}"
     if len(pods) > 1:
         msg = "--format jenkinsfile: a stanza holds one pod"
         raise UsageError(msg, fix="give one FILE")
@@ -87,19 +92,29 @@ def _made(options: pod.PodOptions) -> tuple[dict[str, Any], str]:
     return made, formats.to_yaml([made], pod.comments(options))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str]:
+def _read(path: Path, needed: bool) -> tuple[dict[str, Any], str] | None:
     """The Pod in a file and its text: Jenkins takes no other object, and no leading comment."""
+    for made, text in _objects(path):
+        if made["kind"] == "Pod":
+            return made, text
+    if not needed:
+        return None
+    msg = f"{path}: not a pod file"
+    raise DataError(msg, "it holds no object of kind Pod")
+
+
+def _objects(path: Path) -> list[tuple[dict[str, Any], str]]:
+    """Each Kubernetes object in a file, and its text."""
+    found = []
     try:
-        documents = path.read_text(encoding="utf-8").split("---\n")
-        for text in documents:
+        for text in re.split(r"^---\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
             made = YAML(typ="safe").load(text)
-            if isinstance(made, dict) and made.get("kind") == "Pod":
-                return made, _without_header(text)
+            if isinstance(made, dict) and "kind" in made:
+                found.append((made, _without_header(text)))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         msg = f"{path}: not a pod file"
         raise DataError(msg, str(error)) from error
-    msg = f"{path}: not a pod file"
-    raise DataError(msg, "it holds no object of kind Pod")
+    return found
 
 
 def _without_header(text: str) -> str:
