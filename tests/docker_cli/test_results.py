@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import outer
     from docker_cli.conftest import Lab
@@ -85,3 +85,56 @@ def test_a_short_name_is_docker_ios_and_comes_from_its_mirror(own: Lab, mirror: 
     out(own, f"{copy} {at}/busybox {at}/hello-world")
     assert out(own, "docker pull -q hello-world") == "docker.io/library/hello-world:latest\n"
     out(own, "printf 'FROM hello-world\\n' | docker build -q -")
+
+
+@pytest.fixture(scope="module")
+def container(own: Lab) -> Iterator[str]:
+    """A running container."""
+    out(own, "docker run -d --name results -u 77 busybox sleep 1000")
+    yield "results"
+    out(own, "docker rm -f results")
+
+
+def listed(lab: Lab, container: str, path: str) -> list[str]:
+    """What is below a path in the container, with owners."""
+    return sorted(out(lab, f"docker exec {container} find {path} -type f -exec stat -c '%n %u:%g' {{}} +").splitlines())
+
+
+@pytest.mark.parametrize("source", [".", "./", "./.", "$PWD/."])
+def test_cp_of_a_dot_copies_what_is_in_the_directory_and_keeps_owners(own: Lab, container: str, source: str) -> None:
+    out(
+        own,
+        f"mkdir src; cd src; mkdir sub; touch f sub/g; chown 5:6 f; docker exec -u 0 {container} rm -rf /old /new\n"
+        f"docker exec -u 0 {container} mkdir /old\n"
+        f"docker cp {source} {container}:/old; docker cp {source} {container}:/new",
+    )
+    assert listed(own, container, "/old") == ["/old/f 5:6", "/old/sub/g 0:0"]
+    assert listed(own, container, "/new") == ["/new/f 5:6", "/new/sub/g 0:0"]
+
+
+def test_cp_of_an_archive_keeps_owners(own: Lab, container: str) -> None:
+    out(own, f"mkdir t; touch t/x; chown 5:6 t/x; tar c t | docker cp - {container}:/")
+    assert listed(own, container, "/t") == ["/t/x 5:6"]
+
+
+def test_a_paused_container_is_listed(own: Lab, container: str) -> None:
+    listed = f"docker pause {container} >/dev/null; docker ps --format '{{{{.Names}}}} {{{{.State}}}}'"
+    assert f"{container} paused" in out(own, listed).splitlines()
+    assert out(own, f"docker ps -q --filter name={container}; docker unpause {container} >/dev/null").strip()
+
+
+def test_names_leave_as_docker_writes_them(own: Lab) -> None:
+    """An archive is for a docker elsewhere, and scripts compare what was loaded, removed and run."""
+    tags = "python3 -c 'import json,sys; print(json.load(sys.stdin)[0][\"RepoTags\"])'"
+    out(own, "docker tag busybox shipped:1; docker tag busybox team/shipped:2")
+    assert out(own, f"docker save shipped:1 | tar xO manifest.json | {tags}") == "['shipped:1']\n"
+    saved = out(own, f"docker save -o a.tar shipped:1 team/shipped:2; tar xOf a.tar manifest.json | {tags}")
+    assert saved == "['shipped:1', 'team/shipped:2']\n"
+    exported = "printf 'FROM busybox\\n' | docker buildx build -t ship2:1 --output type=docker,dest=b.tar - >&2"
+    assert out(own, f"{exported}; tar xOf b.tar manifest.json | {tags}") == "['ship2:1']\n"
+    assert out(own, "docker save -o a.tar shipped:1; docker load -q -i a.tar") == "Loaded image: shipped:1\n"
+    assert out(own, "docker rmi team/shipped:2") == "Untagged: team/shipped:2\n"
+    out(own, "docker create --name shipped shipped:1")
+    assert out(own, "docker inspect -f '{{.Config.Image}}' shipped") == "shipped:1\n"
+    assert out(own, "docker ps -a --filter name=shipped --format '{{.Image}} {{.Names}}'") == "shipped:1 shipped\n"
+    assert out(own, "docker ps -a --filter name=shipped").splitlines()[1].split()[1] == "shipped:1"

@@ -110,6 +110,12 @@ def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
 
 
 def _save(call: Call, archive: Archive, names: list[str]) -> int:
+    if archive.form == "docker-archive":
+        from podman_agent.docker.archive import write  # noqa: PLC0415
+
+        several = ["--multi-image-archive"] if len(names) > 1 else []
+        argv = ["save", "--quiet", f"--format={archive.form}", *several, *names]
+        return write(call, argv, None if archive.dest == "-" else archive.dest)
     if archive.dest == "-":
         return call.run("save", f"--format={archive.form}", *names)
     dest = Path(archive.dest)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 # fmt: off
 # Verbs and groups that need no look at their arguments.
 _SAME = frozenset((
-    "attach", "diff", "exec", "export", "kill", "pause", "pod", "port", "rename", "rmi", "search",
+    "attach", "diff", "exec", "export", "kill", "pause", "pod", "port", "rename", "search",
     "secret", "start", "unpause", "update", "wait",
 ))
 # Verbs that are the same unless one of their arguments starts like this.
@@ -25,22 +25,15 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "--builder", "--allow", "--call", "--check", "--no-cache-filter", "--isolation", "--annotation", "--secret",
         "--platform", "--quiet", "--policy", "--debug", "--pull", "--build-arg=BUILDKIT_", "BUILDKIT_",
     ),
-    "ps": (
-        "json", "{{json", "status=", "health=", "--format=json", "--format={{json", "--filter=status=",
-        "--filter=health=",
-    ),
     "rm": ("-f", "--force", "-l", "--link"),
     "stop": ("-s", "--signal", "--timeout"),
     "restart": ("-s", "--signal", "--timeout"),
     "logs": ("-n", "--details"),
-    "cp": ("-L", "-q", "--quiet", "--follow-link"),
-    "load": ("--platform",),
     "events": ("--until",),
 }
 # fmt: on
 _UNLESS["create"] = _UNLESS["run"]
-_GROUPS = frozenset(("container", "image"))
-_GROUPED = {"ls": "ps", "list": "ps"}
+_OF_IMAGES = frozenset(("inspect", "rm"))  # without `image` they are verbs of containers
 _INSPECTED = ("Health", ".I", ".Name", ".Parent", ".Repo", ".State.Status", "json")
 _LOCAL_HOSTS = (
     b"",
@@ -67,10 +60,8 @@ def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
     if not args or env.get(b"DOCKER_HOST", b"") not in _LOCAL_HOSTS:
         return False
     verb, start = args[0], 1
-    if verb in _GROUPS and len(args) > 1 and args[1] not in {"ls", "list", "prune", "rm", "inspect"}:
+    if len(args) > 1 and (verb == "container" or (verb == "image" and args[1] not in _OF_IMAGES)):
         verb, start = args[1], 2
-    elif verb == "container" and len(args) > 1:
-        verb, start = _GROUPED.get(args[1], args[1]), 2
     if verb in _SAME:
         return True
     if verb == "inspect":

@@ -62,11 +62,6 @@ RULES: dict[str, Rules] = {
         ("logs",),
         drop=words("details"),
     ),
-    "cp": Rules(
-        Spec(words(""), words(""), letters("a=archive L=follow-link q=quiet")),
-        ("cp",),
-        drop=words("quiet follow-link"),
-    ),
     "pull": Rules(
         Spec(words("platform"), words(""), letters("a=all-tags q=quiet")),
         ("pull",),

@@ -48,13 +48,30 @@ def image(found: dict[str, Any], digests: Mapping[str, list[str]] | None = None)
     }
 
 
+def as_typed(config: dict[str, Any]) -> str:
+    """The image of a container as the user named it, which docker keeps; else its short name."""
+    from podman_agent.errors import PodmanAgentError  # noqa: PLC0415
+    from podman_agent.plan.reference import Reference  # noqa: PLC0415
+
+    short = familiar(config["Image"])
+    for word in config.get("CreateCommand") or []:
+        try:
+            if familiar(str(Reference.parse(word))) == short:
+                return str(word)
+        except PodmanAgentError:
+            continue
+    return short
+
+
 def container(found: dict[str, Any]) -> dict[str, Any]:
     """A podman container object with docker's spelling."""
     state = dict(found["State"])
     state["Status"] = STATES.get(state["Status"], state["Status"])
     if not (state.get("Health") or {}).get("Status"):
         state.pop("Health", None)
+    config = found.get("Config") or {}
     return found | {
+        "Config": config | ({"Image": as_typed(config)} if config.get("Image") else {}),
         "Image": sha256(found.get("Image", "")),
         "Name": "/" + found["Name"].removeprefix("/"),
         "State": state,

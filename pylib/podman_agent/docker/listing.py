@@ -52,6 +52,8 @@ def docker_row(line: str) -> str:
         pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else value
         if name in row and not isinstance(value, str):
             row[name] = ",".join(pairs or ())
+    if "Image" in row:
+        row["Image"] = familiar(row["Image"])
     return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -91,8 +93,10 @@ def run(call: Call, verb: str, args: list[str]) -> int:
         from podman_agent.docker.health import refresh_all  # noqa: PLC0415
 
         refresh_all(call)
-    if verb == "ps" and not rows:
-        call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
+    if verb == "ps" and not parsed.has("all", "latest", "last") and not any("status=" in token for token in options):
+        options += ["--filter=status=running", "--filter=status=paused"]  # podman leaves paused ones out
+    if verb == "ps":
+        return _containers(call, options, form, quiet=parsed.has("quiet"), rows=rows)
     digests = verb == "images" and (parsed.has("digests") or "Digest" in (form or "")) and not parsed.has("quiet")
     asked = parsed.operands[0] if verb == "images" and parsed.operands and not parsed.has("quiet") else ""
     table = digests and (form is None or form.startswith("table"))
@@ -110,8 +114,40 @@ def run(call: Call, verb: str, args: list[str]) -> int:
     if parsed.has("quiet"):
         lines = [sha256(line.strip()) for line in lines]
     text = "".join(line + "\n" for line in lines)
-    sys.stdout.write(text if verb == "ps" else familiar_names(text))
+    sys.stdout.write(familiar_names(text))
     return code
+
+
+def _containers(call: Call, options: list[str], form: str | None, *, quiet: bool, rows: bool) -> int:
+    """``docker ps``: images by docker's names, in their own column only."""
+    table = form is None or form.startswith("table")
+    if quiet or not (table or "Image" in str(form) or rows):
+        call.become("ps", *options, *([] if form is None else [f"--format={form}"]))
+    if form is not None:
+        options = [*options, f"--format={'' if table or rows else f'{{{{.Image}}}}{_MARK}'}{form}"]
+    code, text = call.read("ps", *options)
+    lines = text.splitlines()
+    if rows:
+        lines = [docker_row(line) for line in lines]
+    elif table:
+        lines = image_column(lines)
+    else:
+        marked = (line.partition(_MARK) for line in lines)
+        lines = [row.replace(name, familiar(name), 1) if name else row for name, _, row in marked]
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    return code
+
+
+def image_column(lines: list[str]) -> list[str]:
+    """A table of podman's with the names under IMAGE as docker writes them."""
+    at = lines[0].find("IMAGE ") if lines else -1
+    if at < 0:
+        return lines
+    found = [lines[0]]
+    for row in lines[1:]:
+        name = row[at:].partition(" ")[0]
+        found.append(row[:at] + familiar(name).ljust(len(name)) + row[at + len(name) :])
+    return found
 
 
 def _registry_digests(call: Call, lines: list[str], *, table: bool) -> list[str]:

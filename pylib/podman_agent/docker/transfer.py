@@ -1,4 +1,4 @@
-"""``docker push``, ``docker pull`` and ``docker save``: what means something else to podman, and what it does not say.
+"""``docker push``, ``pull`` and ``tag``: what means something else to podman, and what it does not say.
 
 Words: https://github.com/docker/cli/blob/v28.5.2/cli/command/image/push.go and `pull.go` beside it;
 distribution/push.go, push_v2.go and pull.go of https://github.com/moby/moby at the same tag.
@@ -29,7 +29,6 @@ _PUSH = Spec(
     words(""),
     letters("a=all-tags q=quiet f=format"),
 )
-_SAVE = Spec(words("output platform format"), words(""), letters("o=output q=quiet"))
 
 
 def push(call: Call, _verb: str, args: list[str]) -> int:
@@ -130,17 +129,3 @@ def tag(call: Call, _verb: str, args: list[str]) -> int:
     if code == 0 and len(args) > 1:
         digests.tagged(call, args[-1])
     return code
-
-
-def save(call: Call, _verb: str, args: list[str]) -> int:
-    """``docker save``: several images are several images, and an old archive is replaced.
-
-    ``podman save A B`` would store A under both names.
-    """
-    parsed = parse(args, _SAVE)
-    options = [t for option in parsed.without("platform") for t in option.tokens()]
-    output = Path(parsed.get("output") or "/dev/stdout")
-    if output.is_file():
-        output.unlink()
-    several = ["--multi-image-archive"] if len(parsed.operands) > 1 else []
-    call.become("save", *several, *options, *parsed.operands)

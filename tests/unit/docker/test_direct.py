@@ -9,8 +9,8 @@ from podman_agent.docker.direct import is_direct
 @pytest.mark.parametrize(
     "line",
     [
-        "run --rm busybox true", "exec -it c sh", "container exec c true", "ps -aq", "build -t a .", "inspect -f . c",
-        "build --progress=plain -f D -t a .", "stop --time=1 c", "rm c", "container ls",
+        "run --rm busybox true", "exec -it c sh", "container exec c true", "build -t a .", "inspect -f . c",
+        "build --progress=plain -f D -t a .", "stop --time=1 c", "rm c", "container exec c ls",
         "run -v /tmp:/x busybox true", "logs --tail 1 c",
     ],
 )  # fmt: skip
@@ -24,7 +24,9 @@ def test_what_podman_does_alike_goes_to_it_at_once(line: str) -> None:
         "", "-v", "--context default ps", "build --push .", "run -p 1:1 i", "run -itp 1:1 i", "rm -f c",
         "inspect c", "inspect -f {{.Id}} i", "buildx build .", "run -v /var/run/docker.sock:/s i", "images",
         "run -v /no/such/directory:/x i", "ps --format json", "top c", "save a b", "swarm init", "volume prune",
-        "-H x ps", "rm -vf c", "logs -n 1 c", "inspect -f {{.State.Health.Status}} c", "ps --filter health=healthy",
+        "-H x ps", "rm -vf c", "ps", "ps -q", "container ls", "cp a c:/", "image rm a", "rmi a", "tag a b", "push a",
+        "pull a", "image push a",
+        "load", "logs -n 1 c", "inspect -f {{.State.Health.Status}} c", "ps --filter health=healthy",
         "container stats", "system prune", "container rm -f c",
     ],
 )  # fmt: skip

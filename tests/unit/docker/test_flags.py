@@ -23,7 +23,6 @@ def test_the_default_platform_holds_unless_one_is_given() -> None:
         ("stop", ["--timeout=1", "c"], ["stop", "--time=1", "c"]),
         ("stop", ["-s", "KILL", "-t", "1", "c"], ["stop", "--time=1", "c"]),
         ("logs", ["-n", "5", "-f", "c"], ["logs", "--tail=5", "--follow", "c"]),
-        ("cp", ["-aL", "c:/x", "-"], ["cp", "--archive", "c:/x", "-"]),
         ("volume create", ["--name", "v"], ["volume", "create", "v"]),
         ("network create", ["--attachable", "-d", "bridge", "n"], ["network", "create", "--driver=bridge", "n"]),
         ("commit", ["-m", "text", "c", "i"], ["commit", "--format=docker", "--message=text", "c", "i"]),

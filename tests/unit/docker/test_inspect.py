@@ -14,3 +14,10 @@ def test_objects_are_spelt_as_docker_spells_them() -> None:
     )
     assert (found["Id"], found["Image"], found["Name"]) == (number, f"sha256:{number}", "/c")
     assert found["State"] == {"Status": "exited"}
+
+
+def test_a_container_keeps_the_image_as_it_was_typed() -> None:
+    create = ["podman", "run", "-d", "busybox", "sh"]
+    assert inspect.as_typed({"Image": "docker.io/library/busybox:latest", "CreateCommand": create}) == "busybox"
+    assert inspect.as_typed({"Image": "localhost/app:1"}) == "app:1"
+    assert inspect.as_typed({"Image": "localhost/app:1", "CreateCommand": ["podman", "run", "app:1"]}) == "app:1"

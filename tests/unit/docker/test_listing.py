@@ -20,3 +20,17 @@ def test_names_in_lists_lose_what_docker_implies_and_keep_their_columns() -> Non
 )  # fmt: skip
 def test_only_the_names_asked_for_are_listed(row: str, asked: str, wanted: bool) -> None:
     assert listing.named(row, asked) is wanted
+
+
+def test_a_table_of_containers_has_dockers_names_in_its_image_column_only() -> None:
+    table = [
+        "CONTAINER ID  IMAGE             COMMAND           NAMES",
+        "846c619fc2e6  localhost/a:1     curl localhost/x  c",
+        "846c619fc2e7  r.example/b:1     sh                d",
+    ]
+    assert listing.image_column(table) == [
+        table[0],
+        "846c619fc2e6  a:1               curl localhost/x  c",
+        table[2],
+    ]
+    assert listing.image_column([]) == []
