@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MAGIC = "podman-agent 6"
 PREFIX = b"PODMAN_AGENT_"
 ROOTS_OWN = "/run/podman-agent"
+ENDING = "ending"  # in a state directory: the stamp of the container start that is being ended
 # What a call needs of a plan. A new field stands here, in `Hot`, and where prepare/state.py fills it.
 FIELDS = (
     ("alive", str),
@@ -91,6 +92,17 @@ def state_directories() -> "list[str]":
     uid = posix.geteuid()
     places = [f"/tmp/podman-agent-{uid}", f"/dev/shm/podman-agent-{uid}"]
     return places if uid else [ROOTS_OWN, *places]
+
+
+def is_ending() -> bool:
+    """Whether this container is being ended, as `podman_agent.agent.drain` writes down first of all."""
+    for place in state_directories():
+        try:
+            if _read(f"{place}/{ENDING}", posix.geteuid()) == stamp().encode():
+                return True
+        except OSError:
+            pass
+    return False
 
 
 def encode(hot: Hot) -> bytes:

@@ -168,6 +168,30 @@ def test_drain_does_the_same_where_cat_is_pid_1(play: Any) -> None:
     check_store(play, "privileged-hostpath")
 
 
+def test_three_pods_of_one_key_in_turn_use_one_store_and_are_gone_in_three_seconds(play: Any) -> None:
+    """Idle, as an agent is whose build has ended; with the image's init, and nothing of the grace is waited for."""
+    for turn in range(3):
+        with play("privileged-hostpath") as pod:
+            said = pod.sh(BUILD, merge=True).stdout
+            assert ("Using cache" in said) == bool(turn)
+            start = time.monotonic()
+            outer.podman("stop", "--time", "30", f"{pod.name}-podman")
+            assert time.monotonic() - start <= 3
+    with play("privileged-hostpath") as pod:
+        assert pod.sh("podman-agent cache ls --json").stdout.count('"store"') == 1
+
+
+def test_a_drained_pod_gives_its_store_back_though_it_is_still_there(play: Any) -> None:
+    """`command: [cat]` takes the whole grace: the next pod has the warm store meanwhile, and the log says why."""
+    with play("privileged-hostpath") as ending:
+        start_work(ending)
+        ending.sh("podman-agent drain")
+        assert until(lambda: "this pod is being deleted" in ending.sh("cat /tmp/log").stdout)
+        with play("privileged-hostpath") as pod:
+            pod.sh("docker image inspect busybox")
+            assert pod.sh("podman-agent cache ls --json").stdout.count('"store"') == 1
+
+
 def test_init_reaps_orphans(play: Any) -> None:
     with play("privileged-ephemeral") as pod:
         pod.sh("for n in 1 2 3; do (sleep 0.2 &); done; sleep 0.6")

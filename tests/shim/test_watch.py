@@ -8,14 +8,14 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from podman_agent import planfile
 from shim.conftest import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from shim.conftest import Shim
 
 POD_PROBLEM = "Error: creating build container: layer not known"
@@ -293,3 +293,13 @@ def test_a_signal_ends_the_wait_for_another_attempt(shim: Shim, tmp_path: Path) 
         assert process.poll() is None
     process.terminate()
     assert process.wait(60) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("stamp", [planfile.stamp(), "another start"])
+def test_what_ends_with_its_pod_says_so(shim: Shim, stamp: str) -> None:
+    """Where `drain` has written down that this container start is being ended; not for a record of an earlier one."""
+    start(shim, "build", ".", script="exit 0").communicate(timeout=60)
+    (Path(shim.env["PODMAN_AGENT_STATE_DIR"]) / planfile.ENDING).write_text(stamp)
+    _, err = (process := start(shim, "build", ".", script="kill -TERM $$")).communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert (b"podman-agent: this pod is being deleted" in err) == (stamp == planfile.stamp())

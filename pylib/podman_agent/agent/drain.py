@@ -1,6 +1,7 @@
 """The end of a pod: builds and containers are ended by name before Kubernetes kills whatever is left.
 
-A build that is killed leaves a half-written layer on the cache volume; one that is told to end removes it.
+A build that is killed leaves a half-written layer on the cache volume; one that is told to end removes it. When the
+last has ended the store is given back, for the next pod of the key: this one may take its whole grace yet.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from podman_agent import planfile
+from podman_agent.files import replace
 from podman_agent.store import durable, held
+from podman_agent.store.release import release
 
 ENGINES = frozenset({"podman", "buildah", "skopeo"})
 # Kubernetes allows 30 s by default, and java wants a few of them after us.
@@ -35,6 +39,10 @@ def drain(seconds: float = SECONDS, *, podman: str = "podman", buildah: str = "b
         How many processes had to be killed.
     """
     deadline = time.monotonic() + seconds
+    places = [place for name in planfile.state_directories() if os.access(place := Path(name), os.W_OK)]
+    for place in places:
+        with contextlib.suppress(OSError):  # then a build's log does not say why it ended
+            replace(place / planfile.ENDING, planfile.stamp())
     _ask_engines(until=deadline - CONTAINER_SECONDS)
     _run(podman, "stop", "--all", "--time", str(CONTAINER_SECONDS), until=deadline)
     _ask_engines(until=deadline)
@@ -42,6 +50,9 @@ def drain(seconds: float = SECONDS, *, podman: str = "podman", buildah: str = "b
     _send(survivors, signal.SIGKILL)
     # podman build ends on SIGTERM at once and leaves its working containers in the store.
     _run(buildah, "rm", "--all", until=deadline)
+    if not engines():
+        for place in places:
+            release(place)
     if stores := [str(claim.path) for claim in held.everywhere()]:
         _run(sys.executable, "-c", durable.marking(), *stores, until=min(deadline, time.monotonic() + FLUSH_SECONDS))
     return len(survivors)

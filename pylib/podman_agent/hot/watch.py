@@ -13,6 +13,8 @@ makes enums, would cost four times the fork.
 import posix
 import select
 
+from podman_agent.planfile import is_ending
+
 TYPE_CHECKING = False  # `typing` would cost more than all of this
 if TYPE_CHECKING:
     import signal
@@ -97,6 +99,8 @@ def _watch(
         _adopt_orphans()
     code, interrupted, said = _wait(child, pipe, caught, mask)
     try:
+        if code and is_ending():
+            _write(b"podman-agent: this pod is being deleted, and its builds and containers are ended before it is\n")
         if code and (interrupted or code < 0):
             _end_orphans()
         elif code:
