@@ -22,7 +22,7 @@ def test_a_privileged_pod_with_a_volume_is_fine(pod: Callable[..., outer.Pod]) -
         report = json.loads(agent.sh("podman-agent doctor --json --deep").stdout)
         assert agent.sh("podman images -aq").stdout == ""
     assert done.stdout.startswith("found\nuser            uid 0, gid 0")
-    assert "\n\nchosen\nstore " in done.stdout
+    assert "\n\nchosen, and why: -v\nstore=" in done.stdout
     assert done.stdout.endswith("\nfine\n")
     assert "\033" not in done.stdout
     assert report["verdict"] == "fine"
@@ -37,7 +37,9 @@ def test_a_privileged_pod_with_a_volume_is_fine(pod: Callable[..., outer.Pod]) -
 def test_a_forced_choice_is_shown_as_forced(pod: Callable[..., outer.Pod]) -> None:
     """So that a leftover variable is found."""
     with pod(PODMAN_AGENT_CGROUPS="disabled") as agent:
-        said = agent.sh("podman-agent doctor", check=False).stdout
+        short = agent.sh("podman-agent doctor", check=False).stdout
+        said = agent.sh("podman-agent doctor -v", check=False).stdout
+    assert "cgroups=disabled (forced)" in short
     assert "disabled (forced): PODMAN_AGENT_CGROUPS says so" in said
     assert "better: unset PODMAN_AGENT_CGROUPS" in said
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,27 +22,49 @@ if TYPE_CHECKING:
     import argparse
 
 _BOLD, _RED, _GREEN, _YELLOW = "1", "31", "32", "33"
+_WIDTH = 100
+_SHORT = 40
+# of --json: docs/reference/doctor.schema.json; a field that goes or changes its meaning makes another number
+SCHEMA = 1
 _VERDICT_COLOURS = (_GREEN, _YELLOW, _RED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also say why each choice was made, and its source"
+    )
     parser.add_argument("--json", action="store_true", help="print facts, plan, advice and trials as JSON")
     parser.add_argument("--deep", action="store_true", help="try mounts, namespaces and a tiny build with a RUN step")
 
 
 def _paint(text: str, colour: str) -> str:
-    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\033[{colour}m{text}\033[0m" if coloured else text
 
 
 def _verdict_line(code: int) -> str:
     return _paint(VERDICTS[code], _VERDICT_COLOURS[code])
 
 
-def _table(facts: Facts) -> list[str]:
+def _table(facts: Facts, *, verbose: bool) -> list[str]:
     rows = found(facts)
     width = max(len(name) for name, _ in rows)
-    return [f"{name:<{width}}  {value}" for name, value in rows]
+    lines = [f"{name:<{width}}  {value}" for name, value in rows]
+    return lines if verbose else [_clipped(line) for line in lines]
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 2].rpartition(" ")[0] + " …"
+
+
+def _choices(plan: Plan) -> list[str]:
+    """What was chosen, without why; what is long or rarely asked for is left to ``-v``."""
+    words = [
+        f"{r.choice}={r.value}{' (forced)' * r.forced}" for r in plan.reasons if r.forced or len(r.value) <= _SHORT
+    ]
+    joined = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, _WIDTH)]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         facts, plan = Facts.from_json(state.stored("facts.json")), Plan.from_json(state.stored("plan.json"))
     except PodmanAgentError as error:
         if args.json:
-            print(json.dumps({"verdict": VERDICTS[BROKEN], "error": Redactor()(str(error))}, indent=1))
+            print(
+                json.dumps({"schema": SCHEMA, "verdict": VERDICTS[BROKEN], "error": Redactor()(str(error))}, indent=1)
+            )
         else:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
@@ -58,12 +84,14 @@ def run(args: argparse.Namespace) -> int:
     advice = advise(facts, plan)
     code = verdict(advice, trials)
     if args.json:
-        report: dict[str, Any] = {"verdict": VERDICTS[code], "facts": asdict(facts), "plan": asdict(plan)}
+        report: dict[str, Any] = {"schema": SCHEMA, "verdict": VERDICTS[code]}
+        report |= {"facts": asdict(facts), "plan": asdict(plan)}
         report |= {"advice": [asdict(a) for a in advice], "trials": [asdict(t) for t in trials]}
         print(Redactor()(json.dumps(report, indent=1)))
         return code
-    print(_paint("found", _BOLD), *_table(facts), "", sep="\n")
-    print(_paint("chosen", _BOLD), *reasons.lines(asdict(reason) for reason in plan.reasons), "", sep="\n")
+    print(_paint("found", _BOLD), *_table(facts, verbose=args.verbose), "", sep="\n")
+    chosen = reasons.lines(asdict(reason) for reason in plan.reasons) if args.verbose else _choices(plan)
+    print(_paint("chosen", _BOLD) + ("" if args.verbose else ", and why: -v"), *chosen, "", sep="\n")
     for item in advice:
         print(f"{_paint('better:', _YELLOW)} {item.better}\n        now: {item.problem}")
     for trial in trials:
