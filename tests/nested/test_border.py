@@ -6,10 +6,11 @@ A kubelet binds the directory that ``subPath`` names; here the outer podman bind
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import outer
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +91,36 @@ def test_a_volume_that_pods_mounted_whole_is_taken_over(volume: Path, play: Call
     with play("privileged-hostpath", volume / "privileged/team-a", **key) as pod:
         assert "Using cache" in pod.sh(BUILD, merge=True).stdout
         assert pod.sh("podman-agent cache verify").returncode == 0
+
+
+def test_the_daemon_set_warms_and_collects_what_is_there_and_nothing_else(
+    volume: Path, play: Callable[..., outer.Pod], mirror: outer.Registry
+) -> None:
+    """Its two scripts, one round each with the sleeps taken out, on a node without agents and on one with."""
+    daemons = list(yaml.safe_load_all((outer.ROOT / "jenkins/cache/nodes-hostpath.yaml").read_text()))[-1]
+    collector, warmer = daemons["spec"]["template"]["spec"]["containers"]
+    (volume / "images").mkdir()
+    (volume / "images/images").write_text("docker.io/library/busybox\n\n")
+    (volume / "cache/privileged").mkdir(parents=True)
+    rights = {
+        "gc": ("--cap-drop=all", "--cap-add=CHOWN,DAC_OVERRIDE,FOWNER", f"-v={volume}/cache:/var/lib/containers"),
+        "warm": ("--privileged", f"-v={volume}/cache/privileged:/cache", f"-v={volume}/images:/images:ro"),
+    }
+
+    def run(container: dict[str, Any]) -> str:
+        script = re.sub(r'sleep "[^"]*" & wait \$!', ":", container["args"][0])
+        script = re.sub(r"^done$", "break; done", script, flags=re.MULTILINE)
+        assert script.count("sleep") == 0
+        env = f"--env=PODMAN_AGENT_MIRRORS=docker.io={mirror.address}"
+        options = (*rights[container["name"]], env, "--network=host", "--entrypoint=", outer.IMAGE)
+        done = outer.podman("run", "--rm", *options, *container["command"], script)
+        return done.stdout
+
+    assert run(warmer) == run(collector) == ""
+    assert list((volume / "cache/privileged").iterdir()) == []
+    with play("privileged-hostpath", volume / "cache/privileged/team-a", PODMAN_AGENT_CACHE_KEY="team-a") as pod:
+        pod.sh("docker version")
+    assert run(warmer)
+    assert "freed" in run(collector)
+    with play("privileged-hostpath", volume / "cache/privileged/team-a", PODMAN_AGENT_CACHE_KEY="team-a") as pod:
+        pod.sh("docker image inspect busybox")
