@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # The login that the registry of tests/conftest.py wants.
-CREDENTIALS = {"registry": {"username": "user", "password": "secret-word"}}
+CREDENTIALS = {
+    "registry": {"username": "user", "password": "secret-word"},
+    "cosign-key": {"secret": "/tmp/secretFiles/cosign.key"},
+    "cosign-password": {"secret": "word-of-the-key"},
+    "sigstore-token": {"secret": "token-of-the-build"},
+}
 
 # What java was started with, one argument a line, then what the secret file held: as agent.jar reads it.
 PROGRAM = """

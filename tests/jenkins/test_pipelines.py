@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,34 @@ ROOT = Path(__file__).parents[2]
 PIPELINES = {path.stem: path for path in sorted((ROOT / "jenkins/pipelines").glob("*.Jenkinsfile"))}
 WORKSPACE = "/home/jenkins/agent/workspace/job"
 PUSHED = {
+    "changeset": [("team/changeset", "1")],
+    "gitops": [("team/gitops", "1")],
+    "instead-of-kaniko": [("team/instead-of-kaniko", "1")],
+    "monorepo": [("team/api", "1")],
+    "sign": [("team/signed", "1")],
     "credentials": [("team/credentials", "1")],
     "docker-workflow": [("team/greeting", "1.0"), ("team/greeting", "latest")],
     "shared-library": [("team/library", "1.0"), ("team/library", "latest")],
     "unprivileged": [("team/unprivileged", "1")],
 }
 ON_CLAIM = ("cache-by-team", "pvc")
-UNPRIVILEGED = ("shared-library", "unprivileged")
+UNPRIVILEGED = ("changeset", "gitops", "instead-of-kaniko", "monorepo", "shared-library", "sign", "unprivileged")
+DEPLOYMENT = "/home/jenkins/agent/deployment.git"
+# A checkout with one change in it, a deployment to change, and stand-ins for the two tools the agent image has not: one
+# notes how it is called. What cosign and syft do with it is not shown here.
+PREPARED = f"""
+git config --global user.name test; git config --global user.email test@example.com
+git config --global --add safe.directory '*'
+git init -q; git add .; git commit -qm all; echo change >>services/api/index.html; git commit -qam change
+git init -q -b main /tmp/values; printf 'image:\\n  repository: r/app\\n  digest: none\\n' >/tmp/values/values.yaml
+git -C /tmp/values add .; git -C /tmp/values commit -qm values; git clone -q --bare /tmp/values {DEPLOYMENT}
+cat >/usr/local/bin/cosign <<'END'
+#!/bin/sh
+test -e "$REGISTRY_AUTH_FILE" && echo "$* password=$COSIGN_PASSWORD token=$SIGSTORE_ID_TOKEN" >>/tmp/cosign
+END
+printf '#!/bin/sh\\necho "{{\\"spdxVersion\\": \\"SPDX-2.3\\"}}"\\n' >/usr/local/bin/syft
+chmod 755 /usr/local/bin/cosign /usr/local/bin/syft
+"""
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +118,7 @@ def pods(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Calla
             started[template] = pod
             pod.sh(f"mkdir -p {WORKSPACE} {WORKSPACE}@tmp")
             outer.podman("cp", f"{ROOT}/jenkins/pipelines/app/.", f"{pod.name}-{pod.container}:{WORKSPACE}")
+            pod.sh(f"cd {WORKSPACE}\n{PREPARED}")
         return started[template]
 
     def pod_of(name: str) -> outer.Pod:
@@ -122,10 +145,52 @@ def test_pipeline_runs_in_the_agent_container(name: Any, groovy: Any, pods: Any,
         exec=[outer.PODMAN, "exec", "-i"],
         target=[f"{pod.name}-{pod.container}"],
         workspace=WORKSPACE,
-        params={"REGISTRY": registry.address},
+        params={"REGISTRY": registry.address, "DEPLOYMENT": DEPLOYMENT},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for repository, tag in PUSHED.get(name, ()):
         assert registry.digest(repository, tag).startswith("sha256:")
     if name == "shared-library":
         assert f"as {registry.digest('team/library', 'latest')}" in done.stdout
+    if name == "monorepo":
+        assert registry.digest("team/web", "1") == ""
+    if name == "gitops":
+        values = pod.sh(f"git -C {DEPLOYMENT} show HEAD:values.yaml").stdout
+        assert yaml.safe_load(values)["image"] == {
+            "repository": "r/app", "digest": registry.digest("team/gitops", "1"),
+        }  # fmt: skip
+    if name == "compose-junit":
+        suite = ET.fromstring(pod.sh(f"cat {WORKSPACE}/reports/integration.xml").stdout)
+        assert [case.get("name") for case in suite.iter("testcase")] == ["answers", "greets"]
+        assert suite.get("failures") == "0"
+
+
+@pytest.mark.nested
+@pytest.mark.parametrize(
+    "signed",
+    [
+        ("key", "--key /tmp/secretFiles/cosign.key ", "password=word-of-the-key token="),
+        ("keyless", "", "password= token=token-of-the-build"),
+    ],
+    ids=["key", "keyless"],
+)
+def test_the_digest_is_signed_and_attested_with_no_secret_in_an_argument(
+    signed: tuple[str, str, str], groovy: Any, pods: Any, registry: outer.Registry
+) -> None:
+    """Cosign is a stand-in that notes its call: that a signature is valid is shown in no test of a pipeline."""
+    by, arguments, secrets = signed
+    pod = pods("sign")
+    pod.sh("rm -f /tmp/cosign")
+    done = groovy(
+        PIPELINES["sign"],
+        exec=[outer.PODMAN, "exec", "-i"],
+        target=[f"{pod.name}-{pod.container}"],
+        workspace=WORKSPACE,
+        params={"REGISTRY": registry.address, "SIGNED_BY": by},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    image = f"{registry.address}/team/signed@{registry.digest('team/signed', '1')}"
+    assert pod.sh("cat /tmp/cosign").stdout.splitlines() == [
+        f"sign --yes {arguments}{image} {secrets}",
+        f"attest --yes {arguments}--type spdxjson --predicate out/signed.spdx.json {image} {secrets}",
+    ]

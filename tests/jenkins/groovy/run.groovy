@@ -208,6 +208,9 @@ abstract class Jenkinsfile extends Script {
         [(it.variable): configuration.credentials[it.credentialsId].secret]
     }
 
+    /** A secret file: where its content is. */
+    Map file(Map it) { [(it.variable): configuration.credentials[it.credentialsId].secret] }
+
     def withCredentials(List bindings, Closure body) { within({ c -> bindings.each { c.env.putAll(it) } }, body) }
     def withEnv(List pairs, Closure body) {
         within({ c -> pairs*.toString()*.split('=', 2).each { c.env[it[0]] = it[1] } }, body)
