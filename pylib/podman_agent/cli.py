@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from podman_agent import __version__
 from podman_agent.commands.parser import Parser
 from podman_agent.errors import exit_code_of
+from podman_agent.hot import shim
 
 if TYPE_CHECKING:
     import argparse
@@ -92,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code; `PodmanAgentError` is printed as one line on stderr and becomes its code.
     """
+    shim.open_closed_streams()
     given = sys.argv[1:] if argv is None else argv
 
     def command() -> int:

@@ -6,6 +6,7 @@ docker's name ends as docker's own errors do, and a missing podman as a missing 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -137,6 +138,9 @@ def exit_codes() -> tuple[tuple[int, str], ...]:
     return tuple(sorted({(kind.exit_code, kind.meaning) for kind in kinds if kind is not EngineError}))
 
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)  # write(2), of a stream
+
+
 def exit_code_of(command: Callable[[], int], speaker: str) -> int:
     """Run a command as a program does: every error is one line on stderr and an exit code.
 
@@ -145,15 +149,24 @@ def exit_code_of(command: Callable[[], int], speaker: str) -> int:
         speaker: Who says the line.
 
     Returns:
-        The command's own code, the error's, 141 where nobody reads stdout any more, 130 after Ctrl-C.
+        The command's own code, the error's, 1 where stdout takes no more, 141 where nobody reads it, 130 after Ctrl-C.
     """
     try:
-        return command()
+        code = command()
+        if sys.stdout:
+            sys.stdout.flush()
     except PodmanAgentError as error:
         print(f"{speaker}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"{speaker}: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
+    return code

@@ -95,7 +95,8 @@ ABORT = """mkdir -p /tmp/gate; mkfifo /tmp/gate/fifo
 printf 'FROM busybox\\nRUN echo at work >/gate/fifo; sleep 543 & sleep 543\\n' >/tmp/gate/Dockerfile
 docker build -v /tmp/gate:/gate /tmp/gate >/tmp/log 2>&1 & build=$!
 read at </tmp/gate/fifo; kill -TERM $build; wait $build || echo ended $?
-pgrep -x sleep -a | grep 543 || echo no step is left"""
+pgrep -x sleep -a | grep 543 || echo no step is left
+podman ps --all --external --quiet"""
 
 
 def test_an_aborted_build_takes_its_steps_along_without_privilege(unprivileged: outer.Pod) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shim.conftest import Shim
 
 POD_PROBLEM = "Error: creating build container: layer not known"
-CURE = b"podman-agent: a pod was killed while it wrote this store"
+CURE = b"podman-agent: an image was removed while a build used it"
 
 
 def start(shim: Shim, *args: str, script: str = "", **streams: object) -> subprocess.Popen[bytes]:

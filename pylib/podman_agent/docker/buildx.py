@@ -9,6 +9,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
+from podman_agent.docker import pruning
 from podman_agent.docker.call import note
 from podman_agent.docker.inspect import sha256
 from podman_agent.docker.options import Spec, letters, parse, words
@@ -168,6 +169,7 @@ def _prune(call: Call, args: list[str]) -> int:
         if parsed.has(name):
             note(f"--{name} is ignored: podman's cache has no size limit")
     filters = [f"--filter={text}" for text in parsed.all("filter") if text.startswith(("until", "label"))]
+    pruning.builds(call)
     code, text = call.read("image", "prune", "--force", *filters)
     for line in text.splitlines():
         print(sha256(line))

@@ -6,6 +6,8 @@ Docker 23 and later prunes anonymous volumes only, unless ``--all``
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
@@ -25,9 +27,21 @@ def run(call: Call, verb: str, args: list[str]) -> int:
             call.become("volume", "prune", *rest)
         return _anonymous_volumes(call, parsed)
     rest = [t for option in parsed.without("volumes") for t in option.tokens()]
+    if not parsed.has("help"):
+        builds(call)
     if not parsed.has("volumes"):
         call.become("system", "prune", *rest)
     return call.run("system", "prune", *rest) or _anonymous_volumes(call, parsed)
+
+
+def builds(call: Call) -> None:
+    """Remove what builds that were ended by a signal have left, as docker's prunes do with BuildKit's."""
+    from podman_agent.store import gc_held  # noqa: PLC0415 - rarely needed
+
+    podman = shutil.which("podman")  # the shim, which gives it its environment
+    code, graphroot = call.read("info", "--format={{.Store.GraphRoot}}")
+    if podman and not code and graphroot.strip():
+        gc_held.clear_dead_builds(podman, Path(graphroot.strip()))
 
 
 def _anonymous_volumes(call: Call, parsed: Parsed) -> int:

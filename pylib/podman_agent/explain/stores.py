@@ -85,8 +85,8 @@ RULES = (
         "Error: creating build container: layer not known",
         r"(^|: )layer not known\b|top layer \S+ (of image \S+ )?not found in layer tree"
         r"|[Ii]mage \S+ exists in local storage but may be corrupted",
-        "a pod was killed while it wrote this store, or two pods wrote it",
-        "podman system check --quick --repair --force; one pod per store",
+        "an image was removed while a build used it, or a pod was killed while it wrote this store, or two wrote it",
+        "build again; if it stays so, podman system check --quick --repair --force; one pod per store",
         PODMAN + "14003",
     ),
     Explanation(

@@ -34,6 +34,8 @@ VALUED = frozenset(
         *("--storage-opt", "--tmpdir", "--url", "--volumepath", "-H", "-c", "-l"),
     )
 )
+# Verbs, and groups of verbs, that may be a build or a prune, see `podman_agent.hot.turns`
+TURNS = frozenset(("build", "bud", "image", "buildx", "builder", "system"))
 REMOTE_FLAGS = ("--remote", "--url", "--host", "--connection", "--context", "-r", "-c", "-H")
 
 
@@ -62,6 +64,16 @@ def _restore_locale() -> None:
                 del posix.environ[b"LC_CTYPE"]
 
 
+def open_closed_streams() -> None:
+    """Make /dev/null what the caller closed (``>&-``), as Go's own start does: else the next file gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            posix.fstat(number)
+        except OSError:
+            posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115 - until the process ends
+
+
 def _first_call(verb: str) -> Hot:
     from podman_agent.errors import PodmanAgentError
     from podman_agent.prepare import state
@@ -80,6 +92,7 @@ def _first_call(verb: str) -> Hot:
 
 def main() -> "NoReturn":
     """Become podman (or buildah, or skopeo) with what this pod demands; never returns."""
+    open_closed_streams()
     name = sys.argv[0].rpartition("/")[2]
     args = sys.argv[1:]
     if name == "docker-compose":
@@ -102,6 +115,10 @@ def main() -> "NoReturn":
     if not program:
         sys.stderr.write(f"podman-agent: {name} is not installed in this container\n")
         sys.exit(127)
+    if verb in TURNS and not is_remote(args[:at]):
+        from podman_agent.hot import turns
+
+        turns.take(verb, args[at + 1 : at + 2])
     if verb in hot.watched:
         from podman_agent.hot import watch
 

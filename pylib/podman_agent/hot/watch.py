@@ -12,6 +12,7 @@ makes enums, would cost four times the fork.
 
 import posix
 import select
+import time
 
 from podman_agent.planfile import is_ending
 
@@ -97,12 +98,17 @@ def _watch(
         posix.close(pipe[1])
     if verb in _BUILDS:
         _adopt_orphans()
+    since = time.time() // 1
     code, interrupted, said = _wait(child, pipe, caught, mask)
     try:
         if code and is_ending():
             _write(b"podman-agent: this pod is being deleted, and its builds and containers are ended before it is\n")
         if code and (interrupted or code < 0):
             _end_orphans()
+            if verb in _BUILDS:
+                from podman_agent.prepare.ended import clear_away
+
+                clear_away(since)
         elif code:
             said = said if pipe else _read_back(size)
             if verb in _TRANSFERS and _is_worth_another(tries, verb, said, code, caught):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
-from podman_agent.store.content import Content, label
+from podman_agent.store.content import Content, label, stamp
 from podman_agent.store.gc import oldest_images
 from podman_agent.store.usage import usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from podman_agent.store.gc import Outcome, Policy
     from podman_agent.store.layout import Store
 
@@ -20,19 +23,35 @@ _ENGINES = frozenset(("podman", "buildah", "skopeo"))
 
 
 def at_work(proc: Path = Path("/proc")) -> bool:
-    """Whether an engine runs in this container.
+    """Whether an engine runs in this container, see `oldest_at_work`."""
+    return oldest_at_work(proc) is not None
+
+
+def oldest_at_work(proc: Path = Path("/proc")) -> float | None:
+    """When the oldest engine started that runs in this container (Unix seconds); None where none does.
 
     Pruning beside a build is podman's own classic race (https://github.com/containers/podman/issues/23671). A
     ``podman system service`` only waits while no client is connected: builds asked for by one run inside it.
     """
     busy = _connected(proc)
+    found: list[float] = []
     for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             argv = (process / "cmdline").read_bytes().split(b"\0")
             name = (process / "comm").read_text(encoding="ascii", errors="replace").strip()
             if name in _ENGINES and not (_is_service(argv) and busy.isdisjoint(_sockets(process))):
-                return True
-    return False
+                state, started = _state_and_start(process)
+                if state not in "ZX":  # it has ended, though its parent has not looked yet
+                    found.append(started)
+    return min(found, default=None)
+
+
+def _state_and_start(process: Path) -> tuple[str, float]:
+    """The state of a process and when it started, rounded down (proc_pid_stat(5), proc_stat(5))."""
+    fields = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    lines = (process.parent / "stat").read_text(encoding="ascii", errors="replace").splitlines()
+    booted = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    return fields[0], booted + int(fields[19]) // os.sysconf("SC_CLK_TCK")
 
 
 def _is_service(argv: list[bytes]) -> bool:
@@ -57,6 +76,36 @@ def _sockets(process: Path) -> set[str]:
     return {str(fd.readlink()) for fd in (process / "fd").iterdir() if fd.is_symlink()}
 
 
+def clear_dead_builds(podman: str, graphroot: Path, since: float = 0.0) -> int:
+    """Remove the containers of builds that have ended, whatever ended them.
+
+    Podman removes them itself but when a signal ends it; then ``podman ps``, ``system df`` and all prunes are silent
+    of them. Those of a build that runs now are younger than its process.
+
+    Args:
+        podman: The program.
+        graphroot: The store that this container uses.
+        since: Only those made since then (Unix seconds).
+
+    Returns:
+        How many were removed.
+    """
+    oldest = oldest_at_work()
+    found = []
+    with contextlib.suppress(DataError, OSError):
+        for content in Content.all(graphroot):
+            for identity, made in _build_containers(content):
+                if since <= made and (oldest is None or made < oldest):
+                    found.append(identity)
+    return sum(bool(_podman(podman, "rm", "--force", identity)) for identity in found)
+
+
+def _build_containers(content: Content) -> Iterator[tuple[str, float]]:
+    for identity, record in content.containers.items():
+        if content.within.mode(content.kind("containers") / identity / "userdata/buildah.json"):
+            yield identity, stamp(record)
+
+
 def dead_builds(store: Store) -> list[tuple[str, Path]]:
     """Containers that a build which failed or was killed left behind, each with the directory of what it wrote.
 
@@ -65,9 +114,8 @@ def dead_builds(store: Store) -> list[tuple[str, Path]]:
     found = []
     with contextlib.suppress(DataError):
         for content in Content.of(store):
-            for identity, record in content.containers.items():
-                if store.root.mode(content.kind("containers") / identity / "userdata/buildah.json"):
-                    found.append((identity, content.diff(record["layer"])))
+            for identity, _ in _build_containers(content):
+                found.append((identity, content.diff(content.containers[identity]["layer"])))
     return found
 
 
