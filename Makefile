@@ -54,9 +54,8 @@ record-bake: ## ask a real buildx what it makes of our bake files; writes the re
 	cd tests/oracles/bake && $(abspath $(IN_VENV)) record.py \
 		"$$(cd ../../.. && $(PYTHON) tools/originals.py sid docker-buildx)/usr/libexec/docker/cli-plugins/docker-buildx"
 
-docs: $(VENV)/ready  ## the API reference
-	$(VENV)/bin/pip install --quiet --editable '.[docs]'
-	$(IN_VENV) -m pdoc podman_agent '!podman_agent.docker' -o build/docs
+docs: $(VENV)/ready  ## the documentation site, in build/site; every link in it leads somewhere, or it fails
+	$(IN_VENV) -m mkdocs build --strict --quiet
 
 clean:  ## the venv, the caches, and the outer podman's store
 	$(PYTHON) tools/outer.py clean
