@@ -1,4 +1,4 @@
-"""What the documentation site has beside docs/: its first page, the API, and files of the repository that pages link to.
+"""What the documentation site has beside docs/: its first page, the API, and files of the repository that pages name.
 
 A hook of mkdocs (https://www.mkdocs.org/user-guide/configuration/#hooks), named in mkdocs.yml. On GitHub a page has
 ``../../jenkins/pods/x.yaml``; on the site that file lies at ``files/jenkins/pods/x.yaml``.
@@ -27,7 +27,18 @@ API = """# Library API
 ::: podman_agent.engine
 ::: podman_agent.errors
 """
+SECTIONS = {"Tutorial": "tutorial", "How to": "how-to", "Reference": "reference", "Explanation": "explanation"}
+MORE = {"Reference": ["reference/api.md"], "Explanation": ["bench/README.md"]}
 _LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List every page of docs/ in its section, by its own heading."""
+    config.nav = [{"Home": "index.md"}]
+    for title, folder in SECTIONS.items():
+        pages = sorted(f"{folder}/{path.name}" for path in (ROOT / "docs" / folder).glob("*.md"))
+        config.nav.append({title: [*pages, *MORE.get(title, [])]})
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
