@@ -17,6 +17,7 @@ TOGETHER = {
     "": ("tests/docs/test_readme.py",),
     "agent": ("tests/jenkins/test_inbound.py", "tests/jenkins/test_entry.py", "tests/jenkins/test_drain.py"),
     "bake": ("tests/oracles/bake/test_bake.py", "tests/unit/bake/test_bake.py"),
+    "build": ("tests/unit/build/test_rewrite.py", "tests/nested/test_dockerfiles.py"),
     "commands": ("tests/library/test_commands.py", "tests/store/test_gc.py", "tests/jenkins/test_generator.py"),
     "docker": ("tests/docker_cli/test_tables.py", "tests/docker_cli/test_workflow_plugin.py"),
     "engine": ("tests/library/test_commands.py", "tests/library/test_faults.py"),

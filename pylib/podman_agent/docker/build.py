@@ -47,6 +47,8 @@ _SILENT = {
     "disable-content-trust",
     "metadata-file",
 }
+# what makes podman write a tar of the files to its stdout
+TAR_TO_STDOUT = ("--output=-", "--output=type=tar,dest=-")
 _ATTESTATIONS = {"attest", "provenance", "sbom"}
 _CACHE_ELSEWHERE = {
     "gha": "there is no GitHub Actions cache here",
@@ -106,6 +108,11 @@ class BuildPlan:
     def steps_after(self) -> bool:
         """Whether something is to be done once podman has built."""
         return bool(self.push or self.archives or self.metadata_file or len(self.platforms) > 1)
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether an archive goes to stdout, where then nothing else may be."""
+        return any(archive.dest == "-" for archive in self.archives) or any(o in TAR_TO_STDOUT for o in self.options)
 
 
 def translate(args: list[str], env: Mapping[str, str]) -> BuildPlan:
@@ -228,6 +235,7 @@ def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:
         parts = fields(value) if "=" in value else {"type": "local" if value != "-" else "tar", "dest": value}
         kind, dest = parts.get("type", "local"), parts.get("dest", "")
         if kind in {"local", "tar"}:
+            dest = dest or ("-" if kind == "tar" else dest)
             plan.options.append(f"--output={value if value == '-' else f'type={kind},dest={dest}'}")
         elif kind in {"image", "registry"}:
             names = [name for name in parts.get("name", "").split(",") if name]

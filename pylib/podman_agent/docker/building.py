@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.docker.build import translate
+from podman_agent.docker.build import TAR_TO_STDOUT, translate
 from podman_agent.docker.call import first_failure, note
+from podman_agent.docker.dockerfile import hand_over
 from podman_agent.docker.inspect import sha256
 from podman_agent.files import replace
 from podman_agent.plan.reference import Reference
@@ -39,15 +42,20 @@ def execute(call: Call, plan: BuildPlan) -> int:
         note(text)
     for directory in plan.directories:
         Path(directory).mkdir(parents=True, exist_ok=True)
-    if not plan.steps_after and not plan.quiet:
+    plan = hand_over(call, plan)
+    if not plan.steps_after and not plan.quiet and not plan.to_stdout:
         call.become(*_argv(plan, plan.iidfile, None))
     with tempfile.TemporaryDirectory(prefix="docker-build-") as scratch:
         iidfile = plan.iidfile or str(Path(scratch) / "iid")
         if len(plan.platforms) > 1:
             return _several_platforms(call, plan, scratch)
-        code = call.run(*_argv(plan, iidfile, None), quiet=plan.quiet)
+        tar = Path(scratch) / "stdout.tar"
+        code = call.run(*_argv(_tar_aside(plan, tar), iidfile, None), quiet=plan.quiet, out=_log(plan))
         if code:
             return code
+        if tar.exists():
+            with tar.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
         image = Path(iidfile).read_text(encoding="ascii").strip() if Path(iidfile).exists() else ""
         return _after(call, plan, image, scratch)
 
@@ -65,6 +73,17 @@ def _argv(plan: BuildPlan, iidfile: str | None, manifest: str | None) -> list[st
     if plan.platforms:
         argv.append("--platform=" + ",".join(plan.platforms))
     return argv if plan.context is None else [*argv, "--", plan.context]
+
+
+def _tar_aside(plan: BuildPlan, tar: Path) -> BuildPlan:
+    """Podman writes its log into the same stream as ``--output=-``."""
+    aside = [f"--output=type=tar,dest={tar}" if option in TAR_TO_STDOUT else option for option in plan.options]
+    return dataclasses.replace(plan, options=aside)
+
+
+def _log(plan: BuildPlan) -> int | None:
+    """Where podman's log goes: stdout belongs to the tar when one is asked for."""
+    return sys.stderr.fileno() if plan.to_stdout else None
 
 
 def _after(call: Call, plan: BuildPlan, image: str, scratch: str) -> int:
@@ -144,7 +163,7 @@ def _several_platforms(call: Call, plan: BuildPlan, scratch: str) -> int:
     fresh = f"localhost/docker-build-{os.getpid()}:latest"
     digest_file = Path(scratch) / "digest"
     try:
-        code = call.run(*_argv(plan, None, fresh), quiet=plan.quiet)
+        code = call.run(*_argv(plan, None, fresh), quiet=plan.quiet, out=_log(plan))
         if code:
             return code
         code = first_failure(

@@ -37,12 +37,13 @@ class Call(NamedTuple):
         sys.stderr.flush()
         os.execve(self.podman, self.argv(*args), self.env)  # noqa: S606
 
-    def run(self, *args: str, quiet: bool = False, stderr: int | None = None) -> int:
+    def run(self, *args: str, quiet: bool = False, out: int | None = None, stderr: int | None = None) -> int:
         """Run podman as a child with this process's streams; SIGTERM, SIGINT and SIGHUP reach it.
 
         Args:
             args: Arguments of podman.
             quiet: Throw stdout away.
+            out: Where its stdout goes instead of ours.
             stderr: Where its stderr goes instead of ours.
 
         Returns:
@@ -51,7 +52,7 @@ class Call(NamedTuple):
         import subprocess  # noqa: PLC0415  (5 ms that a call which only execs need not pay)
 
         sys.stdout.flush()
-        out = subprocess.DEVNULL if quiet else None
+        out = subprocess.DEVNULL if quiet else out
         argv = self.argv(*args)
         return _wait(lambda: subprocess.Popen(argv, env=self.env, stdout=out, stderr=stderr))
 

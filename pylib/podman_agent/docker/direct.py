@@ -20,11 +20,6 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "--health-start-interval", "--log-", "--mount", "--disable-content-trust", "--use-api-socket",
         "--detach-keys", "--dns-opt",
     ),
-    "build": (
-        "-o", "-q", "--push", "--output", "--cache-", "--metadata-file", "--provenance", "--sbom", "--attest",
-        "--builder", "--allow", "--call", "--check", "--no-cache-filter", "--isolation", "--annotation", "--secret",
-        "--platform", "--quiet", "--policy", "--debug", "--pull", "--build-arg=BUILDKIT_", "BUILDKIT_",
-    ),
     "rm": ("-f", "--force", "-l", "--link"),
     "stop": ("-s", "--signal", "--timeout"),
     "restart": ("-s", "--signal", "--timeout"),
@@ -68,8 +63,6 @@ def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
         return _plain_inspect(args[start:])
     translated = _UNLESS.get(verb)
     if translated is None or b"DOCKER_DEFAULT_PLATFORM" in env:
-        return False
-    if verb == "build" and len(args) < 2:
         return False
     if verb in {"run", "create"} and posix.geteuid():  # -u UID means another user there
         return False

@@ -9,8 +9,8 @@ from podman_agent.docker.direct import is_direct
 @pytest.mark.parametrize(
     "line",
     [
-        "run --rm busybox true", "exec -it c sh", "container exec c true", "build -t a .", "inspect -f . c",
-        "build --progress=plain -f D -t a .", "stop --time=1 c", "rm c", "container exec c ls",
+        "run --rm busybox true", "exec -it c sh", "container exec c true", "inspect -f . c",
+        "stop --time=1 c", "rm c", "container exec c ls",
         "run -v /tmp:/x busybox true", "logs --tail 1 c",
     ],
 )  # fmt: skip
@@ -21,7 +21,8 @@ def test_what_podman_does_alike_goes_to_it_at_once(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "", "-v", "--context default ps", "build --push .", "run -p 1:1 i", "run -itp 1:1 i", "rm -f c",
+        "", "-v", "--context default ps", "build -t a .",
+        "image build .", "build --push .", "run -p 1:1 i", "run -itp 1:1 i", "rm -f c",
         "inspect c", "inspect -f {{.Id}} i", "buildx build .", "run -v /var/run/docker.sock:/s i", "images",
         "run -v /no/such/directory:/x i", "ps --format json", "top c", "save a b", "swarm init", "volume prune",
         "-H x ps", "rm -vf c", "ps", "ps -q", "container ls", "cp a c:/", "image rm a", "rmi a", "tag a b", "push a",
