@@ -126,3 +126,22 @@ def test_a_volume_that_the_user_cannot_write_is_said_once_and_by_doctor(
     assert '"volume": "/home/jenkins/.local/share/containers"' in done.stdout
     assert done.stderr.count(CURE) == mounted, done.stderr
     assert done.stdout.count(CURE) == mounted, done.stdout
+
+
+KILLED = """podman-agent doctor -v | grep -E '^(memory|disk) '
+printf 'FROM busybox\\nRUN tail /dev/zero\\n' | docker build -q - 2>/tmp/said; cat /tmp/said
+podman-agent doctor | grep -B1 -A1 resources"""
+
+
+@pytest.mark.parametrize("pod", ["privileged", "root, unprivileged"])
+def test_a_memory_limit_is_named_by_its_field(pod: str, disk: Path, mirror: outer.Registry) -> None:
+    """A step that takes all there is: the kernel ends it, and counts it where the step was, which may be gone (v1)."""
+    options = PODS.get(pod, ("--privileged",))
+    mounts = empty_dirs(disk, "/var/lib/containers")
+    done = run(mirror, KILLED, *options, "--memory=256m", "--memory-swap=256m", *mounts)
+    assert "used, resources.limits.memory: 256Mi" in done.stdout, done.stdout + done.stderr
+    assert "memory limit" in done.stdout, done.stdout + done.stderr
+    assert "(resources.limits.memory: 256Mi); a higher resources.limits.memory" in done.stdout, done.stdout
+    if pod != "privileged":
+        assert "a program was killed by the kernel at this container's memory limit" in done.stdout
+        assert "programs were killed by the kernel at resources.limits.memory: 256Mi" in done.stdout

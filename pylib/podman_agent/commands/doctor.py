@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podman_agent.commands import reasons
 from podman_agent.errors import PodmanAgentError
 from podman_agent.explain.cure import explain
 from podman_agent.explain.redact import Redactor
-from podman_agent.plan.advice import BROKEN, VERDICTS, advise, found, verdict
+from podman_agent.plan.advice import BROKEN, VERDICTS, Advice, advise, found, verdict
 from podman_agent.plan.plan import Plan
+from podman_agent.pod import memory, sizes
 from podman_agent.pod.facts import Facts
+from podman_agent.pod.volume import existing_ancestor
 from podman_agent.prepare import state, trial_build
+from podman_agent.store.space import space
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +31,7 @@ _WIDTH = 100
 _SHORT = 40
 # of --json: docs/reference/doctor.schema.json; a field that goes or changes its meaning makes another number
 SCHEMA = 1
+_NEARLY = 0.9
 _VERDICT_COLOURS = (_GREEN, _YELLOW, _RED)
 
 
@@ -48,7 +54,7 @@ def _verdict_line(code: int) -> str:
 
 
 def _table(facts: Facts, *, verbose: bool) -> list[str]:
-    rows = found(facts)
+    rows = (*found(facts), *_in_use(facts))
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {value}" for name, value in rows]
     return lines if verbose else [_clipped(line) for line in lines]
@@ -67,6 +73,27 @@ def _choices(plan: Plan) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, _WIDTH)]
 
 
+def _in_use(facts: Facts) -> list[tuple[str, str]]:
+    """What there is at this moment, which no recorded fact can tell."""
+    used = memory.read()
+    rows = [("memory", f"{sizes.size_text(used.used)} used, {used.field or 'no limit'}")] if used else []
+    with contextlib.suppress(OSError):
+        rows.append(("disk", f"{space(existing_ancestor(Path(facts.graphroot))).text} for the store"))
+    return rows
+
+
+def _memory_advice(used: memory.Memory | None) -> tuple[Advice, ...]:
+    if not used or not used.limit:
+        return ()
+    if used.killed:
+        problem = f"{used.killed} programs were killed by the kernel at {used.field}"
+    elif used.used > used.limit * _NEARLY:
+        problem = f"{sizes.size_text(used.used)} are used of {used.field}: the next program may be killed"
+    else:
+        return ()
+    return (Advice(problem, "a higher resources.limits.memory, or fewer jobs at a time"),)
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0 fine, 1 degraded, 2 cannot build."""
     try:
@@ -81,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
     trials = trial_build.trials(plan, hot) if args.deep else []
-    advice = advise(facts, plan)
+    advice = (*advise(facts, plan), *_memory_advice(memory.read()))
     code = verdict(advice, trials)
     if args.json:
         report: dict[str, Any] = {"schema": SCHEMA, "verdict": VERDICTS[code]}

@@ -10,7 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from podman_agent.explain.catalogue import RULES
+from podman_agent.explain.limits import KILLED
 from podman_agent.explain.stores import DISK_FULL
+from podman_agent.pod import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,12 +79,24 @@ def cure(said: str, code: int, where_full: Callable[..., str], *, by_program: bo
     lines = said.splitlines()
     own = [] if by_program else _own(lines, code)
     for _, known in explain(own):
+        if known is KILLED:
+            return f"{_killed()}; {known.cure} ({known.source})"
         if known is not DISK_FULL:
             return f"{known.cause}; {known.cure} ({known.source})"
     spoken = [line for line in lines if not line.startswith(("docker: ", "podman-agent: "))]
     full = [line for line in spoken if re.search(DISK_FULL.pattern, line)]
     sure = any(re.search(DISK_FULL.pattern, line) for line in own)
     return where_full("\n".join(full), sure=sure) if full else ""
+
+
+def _killed() -> str:
+    """What SIGKILL means here: for sure where the kernel has counted it."""
+    found = memory.read()
+    if not found or not found.limit:
+        return KILLED.cause
+    if found.killed:
+        return f"a program was killed by the kernel at this container's memory limit ({found.field})"
+    return f"{KILLED.cause} ({found.field})"
 
 
 def _own(lines: list[str], code: int) -> list[str]:
