@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak docs lock clean record-bake
+.PHONY: demo test test-quick image lint bench soak docs cli-files lock clean record-bake
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
@@ -56,6 +56,9 @@ record-bake: ## ask a real buildx what it makes of our bake files; writes the re
 
 docs: $(VENV)/ready  ## the documentation site, in build/site; every link in it leads somewhere, or it fails
 	$(IN_VENV) -m mkdocs build --strict --quiet
+
+cli-files: $(VENV)/ready  ## the manual pages and the completion that the image has, from the command line's own parsers
+	$(IN_VENV) tools/cli_files.py
 
 clean:  ## the venv, the caches, and the outer podman's store
 	$(PYTHON) tools/outer.py clean

@@ -62,3 +62,20 @@ def test_its_label_has_the_versions_that_decide_what_works(
     label = outer("image", "inspect", "--format", '{{index .Labels "podman-agent.packages"}}', image).stdout.split()
     [podman] = [p["version"] for p in packages["distribution"] if p["name"] == "podman"]
     assert f"podman={podman}" in label
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [("docker imag", "images"), ("podman buil", "build"), ("docker run --cpu", "--cpus")]
+)
+def test_an_interactive_bash_completes_docker(agent_container: Host, words: str, expected: str) -> None:
+    """By podman's own answers, through the shim."""
+    script = (
+        "COMP_WORDS=($0); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); complete -p ${COMP_WORDS[0]} >/dev/null || exit 9; "
+        '_podman_agent_cobra 2>/dev/null; echo "${COMPREPLY[@]}"'
+    )
+    said = agent_container.check_output("bash -ic %s %s 2>/dev/null", script, words)
+    assert expected in said.split()
+
+
+def test_its_manual_pages_are_there(agent_container: Host) -> None:
+    assert agent_container.check_output("head -c 3 /usr/share/man/man1/podman-agent-doctor.1") == ".TH"
