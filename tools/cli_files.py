@@ -55,8 +55,9 @@ def _main_page() -> str:
 
 
 def _text(parser: Parser, name: str, text: str) -> str:
-    page = Manpage(parser)
-    page.prog, page.description, page.source, page.manual = name, text, "podman-agent", "Podman in a Jenkins agent"
+    data = {"project_name": "podman-agent", "manual_title": "Podman in a Jenkins agent", "description": text}
+    page = Manpage(parser, data)
+    page.prog = name
     page.date = ""  # else today's
     return str(page).rstrip() + "\n"
 

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
 
 import cli_files
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Complete = Callable[..., list[str]]
 
 FILES = cli_files.files()
 
