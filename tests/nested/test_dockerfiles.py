@@ -107,7 +107,8 @@ CASES = {
     ),
     # dockerfile_workdir_test.go testWorkdirUser
     "WORKDIR after USER": Case(
-        "FROM busybox\nUSER 1000:1001\nWORKDIR /w/x", "stat -c %u:%g /w/x", "1000:1001"
+        "FROM busybox\nRUN true\nUSER 1000:1001\nWORKDIR /w/x\nCOPY a .\nWORKDIR /v\nUSER 0\nWORKDIR /u",
+        "stat -c %u:%g /w /w/x /w/x/a /v /u", "1000:1001\n1000:1001\n0:0\n1000:1001\n0:0",
     ),
     # dockerfile_add_test.go testAddUnpack...
     "ADD --unpack=false": Case("FROM busybox\nADD --unpack=false t.tar /p/", "ls /p", "t.tar"),
@@ -157,7 +158,9 @@ printf 'FROM busybox\\nCOPY . /c/\\n' >dockerfile; printf 'FROM scratch\\nCOPY a
 echo a >.dockerignore; echo b >.containerignore
 docker build -q -t w . >/dev/null; docker run --rm w ls /c
 printf 'FROM busybox\\nRUN echo upper >/which\\n' >Dockerfile
-docker buildx build -q -t w . >/dev/null; docker run --rm w cat /which"""
+docker buildx build -q -t w . >/dev/null; docker run --rm w cat /which
+mkdir d; touch x.md d/y.md; echo '**.md' >.dockerignore; printf 'FROM busybox\\nCOPY . /c/\\n' >Dockerfile
+docker build -q -t w . >/dev/null; docker run --rm w find /c -name '*.md'"""
     assert agent.sh(script, shell="bash -e").stdout == "Containerfile\nb\ndockerfile\nupper\n"
 
 

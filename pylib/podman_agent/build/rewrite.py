@@ -14,7 +14,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from podman_agent.build import copying
+from podman_agent.build import copying, workdir
 from podman_agent.build.dockerfile import UnsureError, parse
 from podman_agent.build.stages import mount_fields, needed, stages
 from podman_agent.errors import RefusalError
@@ -113,6 +113,8 @@ def rewrite(data: bytes, asked: Asked) -> Rewritten:
             _names(stage, names, edits)
             if number in needs:
                 _steps(stage, edits)
+                for one in workdir.behind(stage):
+                    edits.insert(one.place(len(one.text.rstrip()) - 1) + 1, f"\n{workdir.STEP}")
     except UnsureError:
         return Rewritten(data, asked.target)
     target = asked.target.lower() if asked.target and asked.target.lower() in names else asked.target

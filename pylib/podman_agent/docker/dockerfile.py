@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.build import place
+from podman_agent.build.ignored import translated
 from podman_agent.build.rewrite import Asked, rewrite
+from podman_agent.files import replace
 
 if TYPE_CHECKING:
     from podman_agent.docker.build import BuildPlan
@@ -41,7 +46,9 @@ def hand_over(call: Call, plan: BuildPlan) -> BuildPlan:
     data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     target = next(reversed(_values(plan, "--target=")), None)
     isolation = (_values(plan, "--isolation=") or [call.env.get("BUILDAH_ISOLATION", "")])[-1]
-    asked = Asked(str(file or "stdin"), target, context, isolated=isolation != "chroot")
+    # where there is no user namespace either, the runtime only chroots (`podman_agent.nonamespace`)
+    isolated = isolation != "chroot" and not call.podman.endswith("/podman-without-namespaces")
+    asked = Asked(str(file or "stdin"), target, context, isolated)
     new = rewrite(data, asked)
     options = [option for option in plan.options if not option.startswith(("--file=", "--target="))]
     if new.target:
@@ -54,13 +61,26 @@ def hand_over(call: Call, plan: BuildPlan) -> BuildPlan:
         options.append(f"--file={file}")
     ignore = place.ignore_file(context, file)
     read = place.ignore_file_of_podman(context, None if in_memory else file)
-    if ignore and ignore != read and not _values(plan, "--ignorefile="):
-        options.append(f"--ignorefile={ignore}")
+    if ignore and not _values(plan, "--ignorefile="):
+        ignore = _ignored(ignore)
+        options += [f"--ignorefile={ignore}"] if ignore != read else []
     return dataclasses.replace(plan, options=options)
 
 
 def _values(plan: BuildPlan, flag: str) -> list[str]:
     return [option.removeprefix(flag) for option in plan.options if option.startswith(flag)]
+
+
+def _ignored(path: Path) -> Path:
+    """The ignore file itself, or a copy in podman's words, named by what is in it: nobody is left to remove it."""
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    if (new := translated(text)) == text:
+        return path
+    data = new.encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(data).hexdigest()
+    copy = Path(tempfile.gettempdir()) / f"podman-agent-{os.geteuid()}-{digest[:32]}.dockerignore"
+    replace(copy, data)
+    return copy
 
 
 def _as_stdin(data: bytes) -> None:

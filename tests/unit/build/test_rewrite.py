@@ -53,6 +53,19 @@ def new(text: str, *, target: str | None = None, context: Path | None = None, is
         (BASE + "ADD --unpack=false a b", BASE + "COPY  a b"),
         (BASE + "COPY --exclude=*.md d e /p/", BASE + "COPY --exclude=d/*.md --exclude=e/*.md d e /p/"),
         (BASE + "COPY --exclude=!a ./d/ /p/", BASE + "COPY --exclude=!d/a ./d/ /p/"),
+        (
+            BASE + "RUN a\nUSER b\nWORKDIR /w \nCOPY a .\nCMD x",
+            BASE + "RUN a\nUSER b\nWORKDIR /w\nRUN : \nCOPY a .\nCMD x",
+        ),
+        (
+            BASE + "RUN a\nUSER b\nWORKDIR /w\nWORKDIR x\nUSER root\nWORKDIR /v",
+            BASE + "RUN a\nUSER b\nWORKDIR /w\nWORKDIR x\nRUN :\nUSER root\nWORKDIR /v",
+        ),
+        (
+            BASE + "RUN a\nUSER 1:2\nWORKDIR /w\nWORKDIR /v\nRUN a",
+            BASE + "RUN a\nUSER 1:2\nWORKDIR /w\nRUN :\nWORKDIR /v\nRUN a",
+        ),
+        (BASE + "RUN a\nUSER b\nWORKDIR /w", BASE + "RUN a\nUSER b\nWORKDIR /w\nRUN :"),
         ("# syntax=x\n# escape=`\nFROM a\nRUN b `\n c", "# escape=`\n# syntax=x\n# escape=`\nFROM a\nRUN b `\n c"),
         ("\ufeff# syntax=x\n# escape=`\nFROM a", "\ufeff# escape=`\n# syntax=x\n# escape=`\nFROM a"),
     ],
@@ -70,6 +83,9 @@ def test_the_same_in_podmans_words(before: str, after: str) -> None:
         BASE + "COPY --exclude=*.md . /p/",
         BASE + "RUN --mount=type=cache,target=/x,size=1 --mount=type=bind,target=/y a",
         BASE + "RUN --network=none a",
+        BASE + "USER b\nWORKDIR /w\nCOPY a .",  # it may have no shell
+        BASE + "USER b\nWORKDIR /w\nENV A=B\nRUN a",
+        BASE + "USER root\nWORKDIR /w\nUSER 0:0\nWORKDIR /v\nRUN a\nCOPY a .",
         BASE + "COPY --chmod=$MODE a b",
         "FROM a AS 1b\nCOPY --link a b",  # BuildKit refuses the name: podman says what it thinks of it
         BASE + "RUN <<E\nCOPY --link a b\nE\n",

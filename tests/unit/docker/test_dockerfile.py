@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from podman_agent.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLAIN = "FROM busybox\nRUN a\n"
 LINKED = "FROM busybox AS B\nCOPY --link a b\n"
@@ -31,9 +31,9 @@ def stdin() -> Iterator[None]:
     os.close(kept)
 
 
-def plan(*args: str, isolation: str = "oci") -> BuildPlan:
+def plan(*args: str, isolation: str = "oci", podman: str = "/usr/bin/podman") -> BuildPlan:
     """The plan for these arguments."""
-    return hand_over(Call("podman", [], {"BUILDAH_ISOLATION": isolation}, []), translate(list(args), {}))
+    return hand_over(Call(podman, [], {"BUILDAH_ISOLATION": isolation}, []), translate(list(args), {}))
 
 
 def test_the_users_own_file_by_name(tmp_path: Path) -> None:
@@ -68,6 +68,13 @@ def test_dockers_ignore_file_before_podmans(tmp_path: Path) -> None:
     assert plan("--ignorefile=x", str(tmp_path)).options == ["--ignorefile=x", f"--file={tmp_path}/Dockerfile"]
 
 
+def test_an_ignore_file_in_podmans_words(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(PLAIN)
+    (tmp_path / ".dockerignore").write_text("**.md\n")
+    (option,) = plan(str(tmp_path)).options[1:]
+    assert Path(option.removeprefix("--ignorefile=")).read_text() == "**/*.md\n"
+
+
 @pytest.mark.parametrize("args", [("-",), ("https://example.com/a.git",), ("-f", "x", "."), ()])
 def test_what_is_not_on_this_disk_is_podmans_affair(args: tuple[str, ...]) -> None:
     assert plan(*args) == translate(list(args), {})
@@ -80,3 +87,5 @@ def test_no_network_is_refused_where_steps_have_none_of_their_own(tmp_path: Path
         plan(str(tmp_path), isolation="chroot")
     with pytest.raises(RefusalError):
         plan("--isolation=chroot", str(tmp_path))
+    with pytest.raises(RefusalError):
+        plan(str(tmp_path), podman="/opt/podman-agent/entrypoint/podman-without-namespaces")
