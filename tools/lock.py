@@ -20,7 +20,8 @@ LOCK = ROOT / "requirements.lock"
 def wanted() -> list[str]:
     """What pyproject.toml says that the image's Python must have: requirements of the package and of its build."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    return [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    otel = project["project"]["optional-dependencies"]["otel"]
+    return [*project["project"]["dependencies"], *otel, *project["build-system"]["requires"]]
 
 
 def header() -> str:

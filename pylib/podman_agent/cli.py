@@ -10,7 +10,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from podman_agent import __version__
+from podman_agent import __version__, spans
 from podman_agent.commands.parser import Parser
 from podman_agent.errors import exit_code_of
 from podman_agent.hot import shim
@@ -98,7 +98,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def command() -> int:
         args = parser(*[a for a in given if a in COMMANDS][:1]).parse_args(given)
-        return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+        with spans.span(f"podman-agent {args.command}"):
+            return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
 
     return exit_code_of(command, "podman-agent")
 

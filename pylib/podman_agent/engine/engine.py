@@ -20,6 +20,7 @@ from podman_agent.explain.transfers import UNAUTHORIZED
 from podman_agent.plan.reference import Reference
 from podman_agent.registry import retry
 from podman_agent.registry.registriesconf import registries_conf
+from podman_agent.spans import spanned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class Engine(PodmanCli):
     """Podman, typed; see `PodmanCli` for its arguments."""
 
+    @spanned("podman-agent.build")
     def build(self, options: BuildOptions) -> BuildResult:
         """Build an image.
 
@@ -80,6 +82,7 @@ class Engine(PodmanCli):
         listed = json.loads(self.call(["manifest", "inspect", name], f"inspect {name}"))
         return len(listed["manifests"])
 
+    @spanned("podman-agent.push")
     def push(self, image: str, destination: str = "", *, manifest: bool = False) -> PushResult:
         """Push an image and compare what the registry then has with what was sent.
 
@@ -168,6 +171,7 @@ class Engine(PodmanCli):
             raise MismatchError(msg, f"the registry does not have {', '.join(missing)}")
         return found, [i for i in images if i]
 
+    @spanned("podman-agent.pull")
     def pull(self, image: str, platform: str = "") -> PullResult:
         """Pull an image.
 
@@ -194,6 +198,7 @@ class Engine(PodmanCli):
         self._emit(events.Event("done", image, f"pulled {image}@{digest}"))
         return PullResult(image, sha(image_id), digest, seconds(), attempts)
 
+    @spanned("podman-agent.copy")
     def copy(self, source: str, destination: str) -> CopyResult:
         """Copy an image with all its platforms from registry to registry, unchanged.
 
@@ -244,6 +249,7 @@ class Engine(PodmanCli):
             self.call(["manifest", "add", name, f"containers-storage:{image}"], what)
         return self._id(name)
 
+    @spanned("podman-agent.login")
     def login(self, registry: str, username: str, password: str) -> None:
         """Log in; the password goes through stdin only and is masked from now on.
 
