@@ -16,8 +16,8 @@
  *
  * What a retry can cure (exit codes 69 and 75 of podman-agent: a registry that does not answer) is thrown as Jenkins
  * throws the loss of an agent: `retry(count: 3, conditions: [agent(), nonresumable()])` around this step, or around the
- * whole withPodmanAgent, takes it and not a broken Dockerfile, and `catchError` sets ABORTED for it, not FAILURE. Only a
- * library that an administrator trusts (a global one) may throw it; from another the same is a plain error.
+ * whole withPodmanAgent, takes it and not a broken Dockerfile, and `catchError` sets ABORTED for it, not FAILURE. Only
+ * a library that an administrator trusts (a global one) may throw it; from another the same is a plain error.
  *
  * Written for Jenkins' CPS transformation: no closure over a collection, no `as boolean` (null there for null), and
  * nothing held over a step that cannot be serialized.
@@ -105,7 +105,8 @@ private String push(String local, String name, boolean several) {
     def command = ['podman-agent', 'push'] + (several ? ['--manifest'] : [])
     def file = sh(script: 'mktemp', returnStdout: true, label: 'Make a file for the digest').trim()
     attempt("${line(command + ['--as', name, local])} >${quote(file)}", "Push ${name}")
-    def pushed = sh(script: "cat ${quote(file)}; rm -f ${quote(file)}", returnStdout: true, label: "Digest of ${name}").trim()
+    def read = "cat ${quote(file)}; rm -f ${quote(file)}"
+    def pushed = sh(script: read, returnStdout: true, label: "Digest of ${name}").trim()
     return pushed.substring(pushed.lastIndexOf('@') + 1)
 }
 
@@ -127,7 +128,7 @@ private void attempt(String script, String label) {
     }
 }
 
-/** What AgentErrorCondition of workflow-durable-task-step takes for an agent's: its own interface is open to Java only. */
+/** What AgentErrorCondition of workflow-durable-task-step takes for an agent's; a script can make no cause of its own. */
 private agentError() {
     return new org.jenkinsci.plugins.workflow.steps.FlowInterruptedException(hudson.model.Result.ABORTED, false,
         new org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution.RemovedNodeCause())
