@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import outer
 import pytest
-from pods.shapes import NO_NEW_PRIVS, NO_SECCOMP, capabilities
+from pods.shapes import NO_NEW_PRIVS, NO_SECCOMP, PROFILE, capabilities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,10 @@ NONE = (*capabilities(), NO_SECCOMP, NO_NEW_PRIVS)
 PODS = {
     "an arbitrary uid (OpenShift)": (f"--user={FS_GROUP}:0", "--passwd=false", *NONE),
     "runAsUser: 1000": ("--user=1000:1000", *NONE),
+    "restricted (jenkins/pods/restricted.yaml)": (
+        *("--user=1000:1000", "--passwd=false", f"--security-opt=seccomp={PROFILE}"),
+        *(*capabilities(), NO_NEW_PRIVS),
+    ),
     "root, unprivileged": (*capabilities("DAC_OVERRIDE", "SETFCAP", "SETGID", "SETUID"), NO_SECCOMP, NO_NEW_PRIVS),
 }
 JOB = """set -e
