@@ -149,3 +149,25 @@ def test_a_memory_limit_is_named_by_its_field(pod: str, disk: Path, mirror: oute
     if pod != "privileged":
         assert "a program was killed by the kernel at this container's memory limit" in done.stdout
         assert "programs were killed by the kernel at resources.limits.memory: 256Mi" in done.stdout
+
+
+# what one id can do, and what not
+ONE_ID = {
+    "RUN touch /f && chmod 4755 /f && test -u /f": True,
+    "COPY --from=docker.io/library/busybox /bin/sh /x": True,
+    "RUN --mount=type=cache,target=/c echo x >/c/x": True,
+    "RUN --mount=type=bind,source=Dockerfile,target=/g cat /g": True,
+    "RUN --mount=type=tmpfs,target=/c echo x >/c/x": True,
+    "COPY --chown=33:33 Dockerfile /f": False,
+    "RUN touch /f && chown 33:33 /f": False,
+    "USER 1000\\nRUN id": False,
+}
+
+
+def test_one_id_builds_all_but_what_takes_another_one(disk: Path, mirror: outer.Registry) -> None:
+    builds = "\n".join(
+        f"printf 'FROM busybox\\n{step}\\n' >Dockerfile; docker build -q . >/dev/null 2>&1; echo $?" for step in ONE_ID
+    )
+    mounts = empty_dirs(disk, "/home/jenkins/agent", "/var/lib/containers")
+    done = run(mirror, builds, *PODS["restricted (jenkins/pods/restricted.yaml)"], *mounts)
+    assert dict(zip(ONE_ID, (code == "0" for code in done.stdout.split()), strict=True)) == ONE_ID, done.stderr

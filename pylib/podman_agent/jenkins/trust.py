@@ -74,7 +74,7 @@ LEVELS: dict[Template, Trust] = {
         comments={
             "securityContext": (
                 "jenkins/seccomp/install.yaml installs the profile: under RuntimeDefault this user cannot build.\n"
-                "One user id: files of images belong to it, whatever COPY --chown or RUN chown say."
+                "One user id: steps run as root of it; COPY --chown, RUN chown and USER of other ids fail."
             ),
         },
     ),
