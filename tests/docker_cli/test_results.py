@@ -138,3 +138,39 @@ def test_names_leave_as_docker_writes_them(own: Lab) -> None:
     assert out(own, "docker inspect -f '{{.Config.Image}}' shipped") == "shipped:1\n"
     assert out(own, "docker ps -a --filter name=shipped --format '{{.Image}} {{.Names}}'") == "shipped:1 shipped\n"
     assert out(own, "docker ps -a --filter name=shipped").splitlines()[1].split()[1] == "shipped:1"
+
+
+TWO = "FROM busybox\\nRUN echo a >/one\\nRUN echo b >/two\\n"
+
+
+def test_an_export_from_the_cache_has_the_files_of_the_last_step(own: Lab) -> None:
+    said = out(
+        own,
+        f"printf '{TWO}' >Dockerfile; docker build -q -o first . >&2; docker build -o second . >&2\n"
+        "cat second/one second/two\n"
+        "docker build -o type=tar,dest=o.tar . >&2; tar xOf o.tar two; docker build -o - . | tar xO two",
+    )
+    assert said == "a\nb\nb\nb\n"
+
+
+def test_small_habits(own: Lab) -> None:
+    """Each is what a script reads."""
+    assert out(own, "docker volume create habit; docker volume create habit; docker volume rm habit") == "habit\n" * 3
+    assert out(own, "docker run --rm --cidfile cid busybox echo hi; grep -cE '^[0-9a-f]{64}$' cid") == "hi\n1\n"
+    assert out(own, "[ $(docker run -d --rm --cidfile cid busybox true) = $(cat cid) ] && echo same") == "same\n"
+    created = out(
+        own, "docker network create habit; docker network inspect -f '{{.Id}}' habit; docker network rm habit"
+    )
+    one, two, _ = created.splitlines()
+    assert one == two
+    assert len(one) == 64
+
+
+def test_detached_and_unwanted_terminals(own: Lab, container: str) -> None:
+    assert out(own, f"docker exec -d {container} true") == ""
+    for line in (f"exec -it {container} true", "run --rm -it busybox true"):
+        done = own.pod.sh(f"docker {line}", check=False, shell="sh -e")
+        assert (done.returncode, done.stderr) == (1, "the input device is not a TTY\n")
+    out(own, "docker run -d --name deaf busybox sh -c 'trap : TERM; while :; do sleep 1; done'")
+    done = own.pod.sh("docker stop -t 1 deaf; docker rm deaf", shell="sh -e", merge=True)
+    assert done.stdout == "deaf\ndeaf\n"

@@ -73,6 +73,19 @@ class Archive:
 
 
 @dataclasses.dataclass(frozen=True)
+class Export:
+    """The files of the image, to be written after the build.
+
+    Attributes:
+        kind: ``local``, a directory, or ``tar``.
+        dest: A path; ``-`` is stdout.
+    """
+
+    kind: str
+    dest: str
+
+
+@dataclasses.dataclass(frozen=True)
 class BuildPlan:
     """One docker build, translated.
 
@@ -83,6 +96,7 @@ class BuildPlan:
         push: Names to push.
         by_digest: Push under the digest only, no tag.
         archives: Files to write.
+        exports: Files of the image to write.
         platforms: More than one makes a manifest list.
         iidfile: Where to write the image id.
         metadata_file: Where to write buildx's metadata.
@@ -97,6 +111,7 @@ class BuildPlan:
     push: list[str]
     by_digest: bool = False
     archives: list[Archive] = dataclasses.field(default_factory=list)
+    exports: list[Export] = dataclasses.field(default_factory=list)
     platforms: list[str] = dataclasses.field(default_factory=list)
     iidfile: str | None = None
     metadata_file: str | None = None
@@ -107,12 +122,13 @@ class BuildPlan:
     @property
     def steps_after(self) -> bool:
         """Whether something is to be done once podman has built."""
-        return bool(self.push or self.archives or self.metadata_file or len(self.platforms) > 1)
+        return bool(self.push or self.archives or self.exports or self.metadata_file or len(self.platforms) > 1)
 
     @property
     def to_stdout(self) -> bool:
         """Whether an archive goes to stdout, where then nothing else may be."""
-        return any(archive.dest == "-" for archive in self.archives) or any(o in TAR_TO_STDOUT for o in self.options)
+        written = [archive.dest for archive in self.archives] + [export.dest for export in self.exports]
+        return "-" in written or any(option in TAR_TO_STDOUT for option in self.options)
 
 
 def translate(args: list[str], env: Mapping[str, str]) -> BuildPlan:
@@ -236,7 +252,10 @@ def _outputs(parsed: Parsed, plan: BuildPlan) -> BuildPlan:
         kind, dest = parts.get("type", "local"), parts.get("dest", "")
         if kind in {"local", "tar"}:
             dest = dest or ("-" if kind == "tar" else dest)
-            plan.options.append(f"--output={value if value == '-' else f'type={kind},dest={dest}'}")
+            if len(plan.platforms) > 1:
+                plan.options.append(f"--output={value if value == '-' else f'type={kind},dest={dest}'}")
+            else:
+                plan.exports.append(Export(kind, dest))
         elif kind in {"image", "registry"}:
             names = [name for name in parts.get("name", "").split(",") if name]
             plan.tags.extend(name for name in names if name not in plan.tags)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from podman_agent.docker.build import TAR_TO_STDOUT, translate
+from podman_agent.docker.build import translate
 from podman_agent.docker.call import first_failure, note
 from podman_agent.docker.dockerfile import hand_over
 from podman_agent.docker.inspect import sha256
@@ -19,7 +18,7 @@ from podman_agent.files import replace
 from podman_agent.plan.reference import Reference
 
 if TYPE_CHECKING:
-    from podman_agent.docker.build import Archive, BuildPlan
+    from podman_agent.docker.build import Archive, BuildPlan, Export
     from podman_agent.docker.call import Call
 
 
@@ -49,13 +48,9 @@ def execute(call: Call, plan: BuildPlan) -> int:
         iidfile = plan.iidfile or str(Path(scratch) / "iid")
         if len(plan.platforms) > 1:
             return _several_platforms(call, plan, scratch)
-        tar = Path(scratch) / "stdout.tar"
-        code = call.run(*_argv(_tar_aside(plan, tar), iidfile, None), quiet=plan.quiet, out=_log(plan))
+        code = call.run(*_argv(plan, iidfile, None), quiet=plan.quiet, out=_log(plan))
         if code:
             return code
-        if tar.exists():
-            with tar.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
         image = Path(iidfile).read_text(encoding="ascii").strip() if Path(iidfile).exists() else ""
         return _after(call, plan, image, scratch)
 
@@ -73,12 +68,6 @@ def _argv(plan: BuildPlan, iidfile: str | None, manifest: str | None) -> list[st
     if plan.platforms:
         argv.append("--platform=" + ",".join(plan.platforms))
     return argv if plan.context is None else [*argv, "--", plan.context]
-
-
-def _tar_aside(plan: BuildPlan, tar: Path) -> BuildPlan:
-    """Podman writes its log into the same stream as ``--output=-``."""
-    aside = [f"--output=type=tar,dest={tar}" if option in TAR_TO_STDOUT else option for option in plan.options]
-    return dataclasses.replace(plan, options=aside)
 
 
 def _log(plan: BuildPlan) -> int | None:
@@ -104,6 +93,7 @@ def _after(call: Call, plan: BuildPlan, image: str, scratch: str) -> int:
     code = first_failure(push(name) for name in plan.push) or first_failure(
         _save(call, archive, plan.tags or [image]) for archive in plan.archives
     )
+    code = code or first_failure(_export(call, plan, export, image, scratch) for export in plan.exports)
     if code:
         return code
     if plan.metadata_file:
@@ -111,6 +101,31 @@ def _after(call: Call, plan: BuildPlan, image: str, scratch: str) -> int:
     if plan.quiet:
         print(image)
     return 0
+
+
+def _export(call: Call, plan: BuildPlan, export: Export, image: str, scratch: str) -> int:
+    """Write an image's files as ``--output`` asks, out of the image.
+
+    Podman's own ``build --output`` writes the container of the last step, and where that step came from the cache it
+    has not been done there: its files are missing, and the exit code is 0.
+    """
+    if "ONBUILD" in call.read("image", "inspect", "--format={{json .History}}", image)[1]:
+        # a build on that image would do what it has for its children
+        argv = _argv(plan, None, None)
+        return call.run(argv[0], "--no-cache", f"--output=type={export.kind},dest={export.dest}", *argv[1:])
+    empty = Path(scratch) / "context"
+    empty.mkdir(exist_ok=True)
+    (empty / "Containerfile").write_text(f"FROM {image.removeprefix('sha256:')}\n", encoding="ascii")
+    dest = str(Path(scratch) / "export.tar") if export.dest == "-" else export.dest
+    platform = [f"--platform={plan.platforms[0]}"] if plan.platforms else []
+    output = f"--output=type={export.kind},dest={dest}"
+    code = call.run("build", "--quiet", "--pull=never", *platform, output, str(empty), quiet=True)
+    if code == 0 and export.dest == "-":
+        sys.stdout.flush()
+        with Path(dest).open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+        sys.stdout.buffer.flush()
+    return code
 
 
 def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 # fmt: off
 # Verbs and groups that need no look at their arguments.
 _SAME = frozenset((
-    "attach", "diff", "exec", "export", "kill", "pause", "pod", "port", "rename", "search",
+    "attach", "diff", "export", "kill", "pause", "pod", "port", "rename", "search",
     "secret", "start", "unpause", "update", "wait",
 ))
 # Verbs that are the same unless one of their arguments starts like this.
@@ -18,11 +18,10 @@ _UNLESS: dict[str, tuple[str, ...]] = {
         "-p", "-P", "-h", "--publish", "--hostname", "--domainname", "--link", "--net-alias", "--network-alias",
         "--ip", "--mac-address", "--shm-size", "--sysctl", "--isolation", "--volume-driver", "--storage-opt",
         "--health-start-interval", "--log-", "--mount", "--disable-content-trust", "--use-api-socket",
-        "--detach-keys", "--dns-opt",
+        "--detach-keys", "--dns-opt", "--cidfile",
     ),
     "rm": ("-f", "--force", "-l", "--link"),
-    "stop": ("-s", "--signal", "--timeout"),
-    "restart": ("-s", "--signal", "--timeout"),
+    "exec": ("-d", "--detach"),
     "logs": ("-n", "--details"),
     "events": ("--until",),
 }
@@ -64,6 +63,8 @@ def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
     translated = _UNLESS.get(verb)
     if translated is None or b"DOCKER_DEFAULT_PLATFORM" in env:
         return False
+    if verb in {"run", "exec"} and not posix.isatty(0) and _wants_terminal(args):  # docker refuses
+        return False
     if verb in {"run", "create"} and posix.geteuid():  # -u UID means another user there
         return False
     for position in range(start, len(args)):
@@ -75,6 +76,17 @@ def is_direct(args: list[str], env: "Mapping[bytes, bytes]") -> bool:
         if verb in {"run", "create"} and not _sources_exist(arg, args[position - 1]):
             return False
     return True
+
+
+def _wants_terminal(args: list[str]) -> bool:
+    """Whether there are ``--interactive`` and ``--tty``, or their letters, in a cluster or apart."""
+    letters = ""
+    for arg in args:
+        if arg in {"--interactive", "--tty"}:
+            letters += arg[2]
+        elif arg[:1] == "-" and arg[1:].isalpha() and len(arg) < 7:
+            letters += arg
+    return "i" in letters and "t" in letters
 
 
 def _hidden(arg: str, translated: tuple[str, ...]) -> bool:

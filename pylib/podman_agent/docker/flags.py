@@ -131,6 +131,10 @@ def translate(verb: str, args: list[str]) -> list[str]:
 def run(call: Call, verb: str, args: list[str]) -> NoReturn:
     """Translate and become podman."""
     argv = translate(verb, args)
+    if verb == "volume create" and argv[-1:] != ["create"] and not argv[-1].startswith("-"):
+        argv.insert(2, "--ignore")  # one that is there is no error to docker
+    if verb in {"stop", "restart"}:
+        call.become("--log-level=error", *argv)  # docker does not tell that it had to kill
     if verb == "rm" and "--force" in argv and not any(arg.startswith("--time") for arg in argv):
         argv.insert(1, "--time=0")  # docker kills at once, podman waits ten seconds for the container to stop
     call.become(*argv)

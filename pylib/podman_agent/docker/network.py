@@ -22,9 +22,7 @@ _SPEC = Spec(words("format"), words(""), letters("f=format v=verbose"))
 
 
 def run(call: Call, verb: str, args: list[str]) -> int:
-    """Run ``docker network inspect|create|connect|disconnect``; the rest is podman's as it is."""
-    if verb == "network create":
-        call.become(*flags.translate(verb, args))
+    """Run ``docker network inspect|connect|disconnect``; the rest is podman's as it is."""
     if verb != "network inspect":
         call.become(*verb.split(), *[_NAMES.get(arg, arg) for arg in args])
     parsed = parse(args, _SPEC)
@@ -41,6 +39,15 @@ def run(call: Call, verb: str, args: list[str]) -> int:
         print(f"docker: template parsing error: {error}", file=sys.stderr)
         return 1
     return code and 1
+
+
+def create(call: Call, verb: str, args: list[str]) -> int:
+    """``docker network create``, which prints the id; podman prints the name."""
+    code, text = call.read(*flags.translate(verb, args))
+    if code == 0:
+        code, text = call.read("network", "inspect", "--format={{.ID}}", text.strip())
+    sys.stdout.write(text)
+    return code
 
 
 def docker_network(found: dict[str, Any]) -> dict[str, Any]:

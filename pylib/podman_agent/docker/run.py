@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from podman_agent.docker import attached
 from podman_agent.docker.call import note
 from podman_agent.docker.options import Option, Parsed, Spec, letters, parse, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
 
     from podman_agent.docker.call import Call
 
@@ -60,14 +60,20 @@ _NOTED = {
 SOCKET = "/var/run/docker.sock"
 
 
-def run(call: Call, verb: str, args: list[str]) -> NoReturn:
+def run(call: Call, verb: str, args: list[str]) -> int:
     """Translate and become ``podman run`` or ``podman create``.
 
     Args:
         call: The docker call.
         verb: ``run`` or ``create``.
         args: What follows the verb.
+
+    Returns:
+        The exit code, where it does not become podman.
     """
+    parsed = parse(args, SPEC)
+    if verb == "run" and attached.refused(parsed):
+        return 1
     wants_socket = any(SOCKET in arg or "--use-api-socket" in arg for arg in args)
     argv = translate(
         args, verb, call.env, lambda name: address(call, name), _make_directory, uid=os.geteuid(), named=_has_name()
@@ -76,7 +82,9 @@ def run(call: Call, verb: str, args: list[str]) -> NoReturn:
         from podman_agent.docker import socket  # noqa: PLC0415
 
         socket.ensure(call)
-    call.become(verb, *argv)
+    if not (verb == "run" and parsed.get("cidfile") and parsed.has("rm")):
+        call.become(verb, *argv)
+    return attached.keep_id(call, parse(argv, SPEC))
 
 
 def translate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podman_agent.docker.build import Archive, translate
+from podman_agent.docker.build import Archive, Export, translate
 from podman_agent.errors import RefusalError
 
 
@@ -26,9 +26,7 @@ from podman_agent.errors import RefusalError
         (["--cache-to=type=registry,ref=r.example/a:c,mode=max", "."], ["--cache-to=r.example/a"]),
         (["--cache-to", "type=inline", "."], []),
         (["--cache-from", "local-image:latest", "."], []),
-        (["-o", "out", "."], ["--output=type=local,dest=out"]),
-        (["-o", "-", "."], ["--output=-"]),
-        (["--output", "type=tar,dest=o.tar", "."], ["--output=type=tar,dest=o.tar"]),
+        (["-o", "out", "--platform=a,b", "."], ["--output=type=local,dest=out"]),
         (["-fDockerfile.x", "-m", "1g", "."], ["--file=Dockerfile.x", "--memory=1g"]),
         (["--file=-", "--network", "host", "."], ["--file=-", "--network=host"]),
     ],
@@ -93,3 +91,13 @@ def test_platforms_come_from_the_flag_or_the_variable() -> None:
 
 def test_asked_for_attestations_are_told_of() -> None:
     assert len(translate(["--provenance=mode=max", "--sbom=true", "."], {}).notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "export"),
+    [("out", Export("local", "out")), ("-", Export("tar", "-")), ("type=tar,dest=o.tar", Export("tar", "o.tar"))],
+)
+def test_files_are_exported_after_the_build_and_not_by_podmans_own_flag(output: str, export: Export) -> None:
+    """Podman's `--output` lacks what a last step from the cache has made."""
+    plan = translate(["-o", output, "."], {})
+    assert (plan.options, plan.exports, plan.steps_after) == ([], [export], True)

@@ -9,8 +9,8 @@ from podman_agent.docker.direct import is_direct
 @pytest.mark.parametrize(
     "line",
     [
-        "run --rm busybox true", "exec -it c sh", "container exec c true", "inspect -f . c",
-        "stop --time=1 c", "rm c", "container exec c ls",
+        "run --rm busybox true", "run -t -d i cat", "exec -i c sh",
+        "container exec c true", "inspect -f . c", "rm c", "exec c ls -a",
         "run -v /tmp:/x busybox true", "logs --tail 1 c",
     ],
 )  # fmt: skip
@@ -27,7 +27,8 @@ def test_what_podman_does_alike_goes_to_it_at_once(line: str) -> None:
         "run -v /no/such/directory:/x i", "ps --format json", "top c", "save a b", "swarm init", "volume prune",
         "-H x ps", "rm -vf c", "ps", "ps -q", "container ls", "cp a c:/", "image rm a", "rmi a", "tag a b", "push a",
         "pull a", "image push a",
-        "load", "logs -n 1 c", "inspect -f {{.State.Health.Status}} c", "ps --filter health=healthy",
+        "load", "logs -n 1 c", "stop c", "exec -d c true", "run --rm --cidfile f i", "network create n",
+        "inspect -f {{.State.Health.Status}} c", "ps --filter health=healthy",
         "container stats", "system prune", "container rm -f c",
     ],
 )  # fmt: skip
@@ -39,3 +40,11 @@ def test_what_differs_does_not(line: str) -> None:
 def test_variables_of_docker_are_looked_at(env: dict[bytes, bytes]) -> None:
     assert not is_direct(["run", "i"], env)
     assert is_direct(["run", "i"], {b"DOCKER_HOST": b"unix:///var/run/docker.sock"})
+
+
+@pytest.mark.parametrize("line", ["run -it i", "exec -ti c sh", "run --tty -i i"])
+def test_a_terminal_is_asked_for_where_there_is_none(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker refuses that, podman goes on."""
+    for terminal in (True, False):
+        monkeypatch.setattr("posix.isatty", lambda _, terminal=terminal: terminal)
+        assert is_direct(line.split(), {}) is terminal
