@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak docs cli-files lock clean record-bake
+.PHONY: demo test test-quick image lint bench soak docs cli-files lock clean record-bake record-docker
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
@@ -53,6 +53,10 @@ soak: $(VENV)/ready  ## hours: a thousand kills, full disks and crowds on one ca
 record-bake: ## ask a real buildx what it makes of our bake files; writes the record that tests compare with
 	cd tests/oracles/bake && $(abspath $(IN_VENV)) record.py \
 		"$$(cd ../../.. && $(PYTHON) tools/originals.py sid docker-buildx)/usr/libexec/docker/cli-plugins/docker-buildx"
+
+record-docker: ## ask a real docker what it says to tests/oracles/docker/lines.txt; five minutes, as root; writes the record
+	$(PYTHON) tools/host.py docker-registry busybox skopeo
+	$(PYTHON) tools/record_docker.py
 
 docs: $(VENV)/ready  ## the documentation site, in build/site; every link in it leads somewhere, or it fails
 	$(IN_VENV) -m mkdocs build --strict --quiet
