@@ -39,7 +39,7 @@ def fail(text: str = POD_PROBLEM, code: int = 125) -> str:
 @pytest.mark.parametrize("verb", ["build", "pull", "push", "load"])
 def test_a_known_failure_gets_one_line_more(shim: Shim, verb: str) -> None:
     """After podman's own words, with podman's exit code, and nothing on stdout."""
-    out, err = (process := start(shim, verb, "x", script=fail())).communicate(timeout=60)
+    out, err = (process := start(shim, verb, "x", script=fail(), name="podman")).communicate(timeout=60)
     assert process.returncode == 125
     assert out == b"out\n"
     *before, last = err.splitlines()
@@ -131,7 +131,7 @@ def test_every_byte_of_stderr_passes(shim: Shim) -> None:
 
 def test_stdin_is_podmans(shim: Shim) -> None:
     """Docker load reads it."""
-    process = start(shim, "load", script="cat", stdin=subprocess.PIPE)
+    process = start(shim, "load", script="cat", stdin=subprocess.PIPE, name="podman")
     assert process.communicate(b"\0archive", timeout=60)[0] == b"\0archive"
 
 
@@ -251,13 +251,13 @@ def test_what_passes_by_itself_is_tried_again_as_dockerd_does(
 
 
 def run_with_retries(
-    shim: Shim, tmp_path: Path, verb: str, script: str, *, to_file: bool = False
+    shim: Shim, tmp_path: Path, verb: str, script: str, *, to_file: bool = False, name: str = "podman"
 ) -> tuple[subprocess.CompletedProcess[bytes], str]:
     env = {**shim.env, "FAKE_SH": script, "PODMAN_AGENT_RETRY_MAX_WAIT": "0", "PODMAN_AGENT_RETRY_ATTEMPTS": "3"}
     log = tmp_path / "log"
     with log.open("wb") as file:
         done = subprocess.run(
-            [str(ROOT / "entrypoint/docker"), verb, "x"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [str(ROOT / "entrypoint" / name), verb, "x"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=file if to_file else subprocess.PIPE, timeout=60, check=False,
         )  # fmt: skip
     return done, log.read_text() if to_file else done.stderr.decode()
@@ -280,6 +280,14 @@ def test_what_does_not_pass_or_was_tried_enough_is_podmans_failure(
     assert (done.returncode, done.stdout) == (125, b"")
     assert len((tmp_path / "attempts").read_text().splitlines()) == expected[0]
     assert expected[1] in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("verb", ["pull", "push"])
+def test_docker_says_once_what_it_is_about_to_do(shim: Shim, tmp_path: Path, verb: str) -> None:
+    """However often it tries."""
+    done, _ = run_with_retries(shim, tmp_path, verb, failing(99, BROKE_OFF, tmp_path), name="docker")
+    assert done.stdout.count(b"Using default tag: latest\n") == 1
+    assert done.returncode == 125
 
 
 def test_a_signal_ends_the_wait_for_another_attempt(shim: Shim, tmp_path: Path) -> None:

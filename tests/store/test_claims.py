@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -409,3 +410,15 @@ def test_a_claim_that_cannot_be_recorded_holds_nothing(tmp_path: Path) -> None:
     assert len(errors) == 3
     assert all(f"in {tmp_path / 'run'}: No space left on device" in error for error in errors)
     assert last == "[True] 1", "one store, free, and nothing beside what filled the directory"
+
+
+def test_a_claim_whose_record_was_removed_is_found_again(volume: Volume) -> None:
+    """`rm -rf /run/*` in a step: the next call had another store, without the images of the one before."""
+    first = volume.pod("a")
+    shutil.rmtree(volume.path / "run-a")
+    again = volume.pod("a")
+    assert (again.store, again.graphroot) == (first.store, first.graphroot)
+    assert volume.pod("a").store == first.store, "from the new record"
+    volume.kill(first)
+    assert not locks.alive(again.alive)
+    assert volume.pod("a").store == first.store, "claimed anew"

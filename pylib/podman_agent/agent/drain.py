@@ -50,11 +50,11 @@ def drain(seconds: float = SECONDS, *, podman: str = "podman", buildah: str = "b
     _send(survivors, signal.SIGKILL)
     # podman build ends on SIGTERM at once and leaves its working containers in the store.
     _run(buildah, "rm", "--all", until=deadline)
+    if stores := [str(claim.path) for claim in held.everywhere()]:
+        _run(sys.executable, "-c", durable.marking(), *stores, until=min(deadline, time.monotonic() + FLUSH_SECONDS))
     if not engines():
         for place in places:
             release(place)
-    if stores := [str(claim.path) for claim in held.everywhere()]:
-        _run(sys.executable, "-c", durable.marking(), *stores, until=min(deadline, time.monotonic() + FLUSH_SECONDS))
     return len(survivors)
 
 

@@ -94,6 +94,20 @@ def _memory_advice(used: memory.Memory | None) -> tuple[Advice, ...]:
     return (Advice(problem, "a higher resources.limits.memory, or fewer jobs at a time"),)
 
 
+def _room(facts: Facts) -> list[Advice]:
+    """What the volume has left now: the facts are as old as the container."""
+    try:
+        room = space(Path(facts.graphroot))
+    except OSError:
+        return []
+    if not room.low:
+        return []
+    problem = f"{'few inodes are' if room.inodes_low else 'little room is'} left at {facts.graphroot}: {room.text}"
+    return [
+        Advice(problem, "podman-agent gc, or a larger volume" + (" made with more inodes" if room.inodes_low else ""))
+    ]
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0 fine, 1 degraded, 2 cannot build."""
     try:
@@ -108,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
     trials = trial_build.trials(plan, hot) if args.deep else []
-    advice = (*advise(facts, plan), *_memory_advice(memory.read()))
+    advice = (*advise(facts, plan), *_memory_advice(memory.read()), *_room(facts))
     code = verdict(advice, trials)
     if args.json:
         report: dict[str, Any] = {"schema": SCHEMA, "verdict": VERDICTS[code]}

@@ -45,7 +45,7 @@ def push(call: Call, _verb: str, args: list[str]) -> int:
         call.become("push", *rest, name)
     if not parsed.has("all-tags"):
         if not reference.tag and not parsed.has("quiet"):
-            _say("Using default tag: latest")
+            _say_first(call, "Using default tag: latest")
         return _push(call, parsed, rest, name)
     code, text = call.read("images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={name}")
     # podman lists every name of an image that has one such name
@@ -60,7 +60,7 @@ def _push(call: Call, parsed: Parsed, rest: list[str], name: str) -> int:
     """Push one name, say under which digest, and keep that."""
     reference, quiet = Reference.parse(name), parsed.has("quiet")
     if not quiet:
-        _say(f"The push refers to repository [{reference.name}]")
+        _say_first(call, f"The push refers to repository [{reference.name}]")
     with tempfile.TemporaryDirectory(prefix="docker-push-") as scratch:
         file = parsed.get("digestfile") or str(Path(scratch) / "digest")
         own = [] if parsed.get("digestfile") else [f"--digestfile={file}"]
@@ -87,6 +87,12 @@ def _size(call: Call, reference: Reference, digest: str) -> str:
     return "" if code else f" size: {len(manifest)}"
 
 
+def _say_first(call: Call, text: str) -> None:
+    """What docker says once, however often it then tries; `podman_agent.hot.watch` starts this anew each time."""
+    if "_PODMAN_AGENT_AGAIN" not in call.env:
+        _say(text)
+
+
 def _say(text: str) -> None:
     print(text)
     sys.stdout.flush()
@@ -108,8 +114,8 @@ def pull(call: Call, _verb: str, args: list[str]) -> int:
     quiet, before = parsed.has("quiet"), digests.named(call, reference)
     if not quiet:
         if reference.version == "latest" and not reference.tag:
-            _say("Using default tag: latest")
-        _say(f"{reference.version}: Pulling from {reference.repository}")
+            _say_first(call, "Using default tag: latest")
+        _say_first(call, f"{reference.version}: Pulling from {reference.repository}")
     code, text = call.read(*argv)
     if code:
         return code

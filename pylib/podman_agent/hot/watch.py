@@ -71,6 +71,7 @@ def split(verb: str) -> None:
         if not child:
             break
         _watch(verb, child, pipe, size, caught=caught, mask=mask, tries=tries)
+        posix.environ[b"_PODMAN_AGENT_AGAIN"] = b"1"
         signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     for number in caught if tries else ():
         signal.signal(number, handlers[number])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from podman_agent.errors import VolumeError
 from podman_agent.pod import sizes
-from podman_agent.store import clock, durable, held, layout, locks
+from podman_agent.store import clock, durable, held, layout, locks, modes
 from podman_agent.store.adopt import adopt, locked_new_store
 from podman_agent.store.border import check_mounted
 from podman_agent.store.content import DRIVERS, image_names
@@ -88,6 +88,7 @@ def claim(
     check_mounted(volume, settings.flavour)
     run.mkdir(parents=True, exist_ok=True)
     record = run / f"claim-{key}.json"
+    held.find_again(volume, key, record)
     ours = _still_ours(record, volume)
     if ours:
         return ours
@@ -285,6 +286,7 @@ class _Claimer:
             for directory in (store.tmp, store.graphroot):
                 if not store.root.is_dir(directory):
                     store.root.mkdir(directory)
+            modes.disinherit(store.root, store.tmp, store.graphroot)
             jobs = {**state.jobs, self.settings.job: now} if self.settings.job else state.jobs
             newest = sorted(jobs.items(), key=lambda item: item[1])[-_JOBS_KEPT:]
             state.jobs, state.owner, state.boot = dict(newest), self.settings.owner, clock.boot_id()
@@ -299,7 +301,7 @@ class _Claimer:
         """Remember the claim, then hold its lock until the container dies: one that nobody can find holds nothing."""
         fifo = self.record.with_suffix(".alive")
         mine = held.Held(str(self.volume), str(store.graphroot), str(store.tmp), store.name, str(fifo))
-        if swept.images or swept.reset:
+        if swept.images or swept.reset or swept.modes:
             lost = "".join(f"; {image}: {why}" for image, why in swept.images.items())
             self.messages.append(f"cache store {store.name}: {swept.text}{lost}")
         self._warn_of_low_space()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,3 +70,34 @@ def everywhere() -> Iterator[Held]:
     """All claims of this container that this user may have recorded."""
     for place in planfile.state_directories():
         yield from here(Path(place))
+
+
+def find_again(volume: Path, key: str, record: Path, proc: Path = Path("/proc")) -> None:
+    """Write the record of a claim anew whose record was removed, with all of /run say, while its holder lives.
+
+    Else the next call would claim another store, in which none of this container's images and containers are.
+
+    Args:
+        volume: The cache volume.
+        key: The cache key.
+        record: Where the record belongs.
+        proc: Where processes are.
+    """
+    directory = volume / layout.HOME / key
+    if record.exists() or not directory.is_dir():
+        return
+    ours = (proc / "self/root").stat()
+    for process in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            lock = (process / f"fd/{locks.LOCK_FD}").readlink()
+            fifo = process / f"fd/{locks.FIFO_FD}"
+            if (
+                lock.name == "lock"
+                and lock.parent.parent == directory
+                and str(fifo.readlink()).removesuffix(" (deleted)") == str(record.with_suffix(".alive"))
+                and stat.S_ISFIFO(fifo.stat().st_mode)
+                and os.path.samestat(ours, (process / "root").stat())
+            ):
+                store = layout.Store(lock.parent)
+                Held(str(volume), str(store.graphroot), str(store.tmp), store.name, str(fifo)).write(record)
+                return

@@ -17,6 +17,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,10 @@ _LOCKING = {
     "cifs": ("nobrl", "nolock"),
     "smb3": ("nobrl", "nolock"),
 }
+
+
+# Where a holder has the lock and the FIFO that it reads.
+LOCK_FD, FIFO_FD = 10, 11
 
 
 def try_lock(store: Store) -> int | None:
@@ -173,12 +178,15 @@ def distrust(directory: Path, setting: CacheLocks = variables.CACHE_LOCKS.defaul
 
 
 def alive(fifo: str) -> bool:
-    """Whether a holder still reads `fifo`: one system call, and no pid to be reused."""
+    """Whether a holder still reads `fifo`; one that was found again is named by its pid, and whatever has that now."""
     try:
-        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    return True
+    try:
+        return stat.S_ISFIFO(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
 
 
 def hold(fd: int, fifo: Path, rubbish: Sequence[Path] = (), *, unflushed: Sequence[Path] = ()) -> None:
@@ -236,7 +244,7 @@ def _become(argv: list[str], *, keep: tuple[int, int], report: int) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for standard in range(3):
             os.dup2(null, standard)
-        for place, fd in enumerate(fds, start=10):
+        for place, fd in enumerate(fds, start=LOCK_FD):
             os.dup2(fd, place)
         told = 12
         os.set_inheritable(told, False)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from podman_agent import files
 from podman_agent.errors import DataError
 from podman_agent.pod.trials import TRIAL
-from podman_agent.store import clock, database, durable, removal
+from podman_agent.store import clock, database, durable, modes, removal
 from podman_agent.store.content import Content, is_id, label, stamp
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 UNREFERENCED_AGE = 24 * 3600
 ADOPTION_GRACE = 24 * 3600
+FSGROUP = (
+    "which this pod's fsGroup had changed, with the data of named volumes:"
+    " set fsGroupChangePolicy: OnRootMismatch beside fsGroup"
+)
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Swept:
     """What one sweep took out of a store.
 
     Attributes:
+        modes: Layers whose files were given their groups and modes back, see `podman_agent.store.modes`.
         unflushed: Some of the layers that stay are not known to be on disk, see `podman_agent.store.durable`.
         kept: What is in the store now.
     """
@@ -49,12 +54,15 @@ class Swept:
     orphans: int = 0
     temporary: int = 0
     images: dict[str, str] = field(default_factory=dict)
+    modes: int = 0
     reset: str = ""
     unflushed: bool = False
     kept: list[Content] = field(default_factory=list, repr=False)
 
     def __bool__(self) -> bool:
-        return bool(self.containers or self.layers or self.orphans or self.temporary or self.images or self.reset)
+        return bool(
+            self.containers or self.layers or self.orphans or self.temporary or self.images or self.reset or self.modes
+        )
 
     @property
     def text(self) -> str:
@@ -69,7 +77,9 @@ class Swept:
             (self.temporary, "torn temporary file"),
         )
         parts = [f"{n} {what}{'s' if n > 1 else ''}" for n, what in counts if n]
-        return "removed " + ", ".join(parts).replace("directorys", "directories") if parts else ""
+        removed = ["removed " + ", ".join(parts).replace("directorys", "directories")] if parts else []
+        put_back = [f"put back the modes of {self.modes} layers, {FSGROUP}"] if self.modes else []
+        return "; ".join(removed + put_back)
 
 
 def sweep(
@@ -96,13 +106,15 @@ def sweep(
     Raises:
         OSError: The volume cannot be written, or it is full and nothing here could be freed.
     """
-    links = removal.unlink_planted(store)
+    links, first = removal.unlink_planted(store), Swept()
     state = store.state
     # An adopted store may have a user that knows nothing of claims: for a day, young containers
     # are let be.
     keep_after = now - ADOPTION_GRACE if now < state.adopted + ADOPTION_GRACE else None
     finders = [suspects] if suspects else []
     flushed = durable.known(store)
+    if modes.changed(store):
+        finders.append(functools.partial(_put_back, first))
     if state.boot != clock.boot_id():
         finders.append(functools.partial(_torn_by_crash, flushed))
 
@@ -111,14 +123,14 @@ def sweep(
         done.unflushed = not done.reset and durable.lacks(done.kept, flushed)
         return done
 
-    first = Swept()
     try:
         done = once(first)
     except OSError as error:
         if error.errno not in files.FULL:
             raise
         _free_in_place(store, keep_after)
-        done = once(Swept(images=first.images))
+        done = once(Swept(images=first.images, modes=first.modes))
+    modes.place(store)
     done.temporary += len(links)
     return done
 
@@ -166,6 +178,15 @@ def _torn_by_crash(flushed: durable.Known, content: Content) -> set[str]:
             if not all(_has_bytes(content, f"{content.layer_home}/{layer}/{name}") for name in names):
                 torn.add(layer)
     return torn
+
+
+def _put_back(done: Swept, content: Content) -> set[str]:
+    """What a kubelet has changed is put right; the layers of which it cannot be are to go."""
+    working = {container.get("layer") for container in content.containers.values()}
+    layers = [layer for layer in content.layers if layer not in working and content.sound(layer)]
+    lost = modes.repair(content, sorted(layers, key=lambda layer: len(content.chain(layer))))
+    done.modes += len(layers) - len(lost)
+    return lost
 
 
 def _has_bytes(content: Content, path: str) -> bool:

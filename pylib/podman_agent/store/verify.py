@@ -173,6 +173,31 @@ class _Rebuilt:
             yield bytes(part)
 
 
+class _Headers(_Rebuilt):
+    """The same with zeros for what files hold: only the headers count."""
+
+    def _file(self, name: bytes, size: int) -> Iterator[bytes]:  # noqa: ARG002
+        while size:
+            part = min(size, _CHUNK)
+            size -= part
+            yield bytes(part)
+
+
+def headers(content: Content, layer: str) -> Iterator[tarfile.TarInfo]:
+    """The tar headers of a layer, from its tar-split alone.
+
+    Raises:
+        UnprovenError: They were not kept.
+        OSError: They cannot be read.
+        ValueError: They are torn; also KeyError, EOFError, `zlib.error` and `tarfile.TarError`.
+    """
+    if not content.within.mode(content.tar_split(layer)):
+        why = "no tar-split on record"
+        raise UnprovenError(why)
+    with tarfile.open(fileobj=_Headers(content, layer), mode="r|") as archive:  # type: ignore[call-overload]
+        yield from archive
+
+
 def check_layer(content: Content, layer: str) -> str:
     """Prove one layer.
 
