@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 from podman_agent.errors import ConfigError, DataError
 from podman_agent.store import claims, layout, locks, record, removal
 from podman_agent.store.beneath import Root
+from podman_agent.store.claims import claim
 from podman_agent.store.clock import boot_id, now
 from podman_agent.store.content import Content, image_names
 from podman_agent.store.layout import HOME, Store
@@ -41,10 +43,13 @@ def of(volume: Volume, ours: Claim) -> Store:
     return Store(volume.root / HOME / ours.store)
 
 
+_NUMBERS = itertools.count()
+
+
 def again(volume: Volume, name: str) -> Claim:
     """What a second container with the same HOSTNAME gets."""
-    shutil.rmtree(volume.path / f"run-{name}")
-    return volume.pod(name, **NEVER)
+    fresh = volume.path / f"run-{next(_NUMBERS)}"  # each container has a /run of its own
+    return claim(volume.root, key=None, env={"HOSTNAME": name, **NEVER}, legacy=volume.root / "storage", run=fresh)
 
 
 def test_two_containers_of_one_pod_do_not_share_its_named_store(volume: Volume) -> None:
