@@ -85,6 +85,18 @@ def test_an_arbitrary_uid_has_a_home_behind_the_entrypoint_and_past_it(mirror: o
     assert behind.stdout == "/home/jenkins\n" * 2
 
 
+def test_an_arbitrary_uid_has_a_name_behind_the_entrypoint_and_past_it(mirror: outer.Registry) -> None:
+    """`ssh`: No user exists for uid 1000650000; `whoami`: cannot find name for user ID."""
+    options = PODS["an arbitrary uid (OpenShift)"]
+    script = "podman info >/dev/null; whoami; ssh -G host 2>&1 | grep -c ^hostname; tail -1 /etc/passwd"
+    named = ["default", f"default:x:{FS_GROUP}:0:Jenkins agent:/home/jenkins:/bin/bash"]
+    for done in (
+        run(mirror, script, *options),
+        outer.podman("run", "--rm", "--interactive", *options, outer.IMAGE, "bash", stdin=script),
+    ):
+        assert [line for line in done.stdout.splitlines() if "default" in line] == named
+
+
 AGAIN = """set -e
 ! touch /var/x /home/jenkins/x 2>/dev/null
 cd /tmp

@@ -26,6 +26,7 @@ from podman_agent.pod import facts as facts_module
 from podman_agent.pod import trials, variables
 from podman_agent.pod.home import replacement
 from podman_agent.pod.volume import volume as volume_of_pod
+from podman_agent.prepare.account import give_a_name
 from podman_agent.store import claims
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def ensure() -> planfile.Hot:
         hot = planfile.load()
         if hot is not None:
             return hot
+        give_a_name(os.geteuid(), os.getegid(), replacement(os.environ, os.geteuid()) or os.environ.get("HOME", "/"))
         decision = look(directory)
         plan = decision.plan
         files = {
