@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -15,6 +14,7 @@ import outer
 import pytest
 from library.conftest import PASSWORD, USER, Agent
 from library.faultproxy import BLOB_UPLOAD, MANIFEST_PUT, Fault
+from library.late import starting
 from podman_agent.registry.access import Access
 from podman_agent.registry.client import Registry
 
@@ -256,14 +256,9 @@ def test_wait_registry_ready_late_and_never(agent: Any, disk: Path) -> None:
     failed = agent.sh(f"podman-agent wait-registry --timeout 0.1 {late.address}", check=False)
     assert failed.returncode == 69
     assert f"registry {late.address} not ready after 0 s: Connection refused" in failed.stderr
-    starter = threading.Timer(0.5, late.__enter__)
-    starter.start()
-    try:
+    with starting(late, 0.5):
         done = agent.sh(f"podman-agent wait-registry --timeout 20 {late.address}")
         assert re.match(rf"{late.address} ready after \d+\.\d s", done.stdout)
-    finally:
-        starter.join()
-        late.__exit__()
 
 
 @pytest.mark.parametrize("way", ["stdin", "file", "env"])

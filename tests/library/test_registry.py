@@ -7,8 +7,6 @@ import json
 import os
 import ssl
 import subprocess
-import threading
-import time
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ import pytest
 import requests
 from library.conftest import PASSWORD, USER
 from library.faultproxy import MANIFEST_GET, Fault, FaultProxy
+from library.late import starting
 from podman_agent import planfile
 from podman_agent.errors import EngineError, MismatchError, UnavailableError
 from podman_agent.explain.transfers import TRANSIENT_STATUS
@@ -146,14 +145,8 @@ def test_waiting_ends_as_soon_as_the_registry_answers(tmp_path: Path, monkeypatc
     late = outer.Registry(tmp_path)
     registry = Registry(late.address, INSECURE)
     monkeypatch.setattr(retry, "_clock", retry.Clock())  # the real one, for once
-    starter = threading.Timer(0.3, late.__enter__)
-    starter.start()
-    try:
+    with starting(late, 0.3):
         assert 0.2 < registry.wait(20) < 10
-    finally:
-        starter.join()
-        time.sleep(0)
-        late.__exit__()
 
 
 def test_retry_after_is_asked_of_a_registry_that_says_too_often(proxy: FaultProxy) -> None:
