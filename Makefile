@@ -2,16 +2,19 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
-.PHONY: demo test test-quick image lint bench soak docs cli-files lock clean record-bake record-docker
+.PHONY: demo test test-quick test-long image lint bench soak docs cli-files lock clean record-bake record-docker
 
 demo:  ## the seed's job in real pods of the real image
 	$(PYTHON) tools/demo.py
 
-test: $(VENV)/ready  ## everything; installs what this machine lacks, saying what
+test: $(VENV)/ready  ## all but test-long; installs what this machine lacks, saying what
 	$(PYTHON) tools/host.py podman mmdebstrap docker-registry htpasswd busybox skopeo git procps \
 		containerd qemu bindfs btrfs iproute2 xfs
 	$(PYTHON) tools/image.py
-	$(IN_VENV) -m pytest
+	$(IN_VENV) -m pytest -m "not long"
+
+test-long: $(VENV)/ready  ## what `make test` leaves out to end in time; after it, on the same image
+	$(IN_VENV) -m pytest -m long
 
 test-quick: $(VENV)/ready  ## under a minute: the cheap tests that tell most; none starts a container
 	$(PYTHON) tools/host.py procps git

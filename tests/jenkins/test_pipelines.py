@@ -31,6 +31,8 @@ PUSHED = {
 }
 ON_CLAIM = ("cache-by-team", "pvc")
 UNPRIVILEGED = ("changeset", "gitops", "instead-of-kaniko", "monorepo", "shared-library", "sign", "unprivileged")
+# Left to `make test-long`: what they do, the others or tests of the very tool do too.
+LONG = ("compose", "gitops", "instead-of-dind", "matrix", "monorepo", "multi-arch", "parallel")
 DEPLOYMENT = "/home/jenkins/agent/deployment.git"
 # A checkout with one change in it, a deployment to change, and stand-ins for the two tools the agent image has not: one
 # notes how it is called. What cosign and syft do with it is not shown here.
@@ -137,7 +139,7 @@ def pods(agent_image: str, mirror: outer.Registry, disk: Path) -> Iterator[Calla
 
 
 @pytest.mark.nested
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.long if n in LONG else ()) for n in PIPELINES])
 def test_pipeline_runs_in_the_agent_container(name: Any, groovy: Any, pods: Any, registry: outer.Registry) -> None:
     pod = pods(name)
     done = groovy(
