@@ -44,11 +44,15 @@ def test_a_forced_choice_is_shown_as_forced(pod: Callable[..., outer.Pod]) -> No
     assert "better: unset PODMAN_AGENT_CGROUPS" in said
 
 
+# the claim's holder may still be writing down what it flushed
+READ_ONLY = "until mount -o remount,ro,bind /var/lib/containers; do sleep 0.1; done"
+
+
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_a_pod_that_cannot_build_is_exit_2_and_says_why(pod: Callable[..., outer.Pod], option: str) -> None:
     """On stdout: it is the answer, not a failure of doctor."""
     with pod() as agent:
-        agent.sh("mount -o remount,ro,bind /var/lib/containers")
+        agent.sh(READ_ONLY)
         done = agent.sh(f"podman-agent doctor {option}", check=False)
     assert done.returncode == 2
     assert "cannot build" in done.stdout

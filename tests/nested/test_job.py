@@ -130,7 +130,7 @@ def test_containers_run_have_limits_and_are_listed_by_top(pod: Callable[..., out
     ("broken", "code", "words"),
     [
         ("mv /usr/bin/podman /usr/bin/podman.away", 127, "podman is not installed"),
-        ("mount -o remount,ro,bind /var/lib/containers", 73, "Read-only file system"),
+        ("until mount -o remount,ro,bind /var/lib/containers; do sleep 0.1; done", 73, "Read-only file system"),
         ("mount -t tmpfs -o size=4k none /var/lib/containers", 73, "No space left on device"),
         ("export PODMAN_AGENT_STORAGE_DRIVER=zfs", 78, "set it to one of: overlay, vfs"),
     ],
@@ -183,7 +183,7 @@ def test_eight_first_calls_at_once_all_succeed(pod: Callable[..., outer.Pod]) ->
 def test_a_refused_first_call_does_not_stop_docker_version(pod: Callable[..., outer.Pod]) -> None:
     """The plugin's version probe comes before anything else."""
     with pod() as agent:
-        done = agent.sh("mount -o remount,ro,bind /var/lib/containers; docker --version")
+        done = agent.sh("until mount -o remount,ro,bind /var/lib/containers; do sleep 0.1; done; docker --version")
     assert done.stdout.count("\n") == 1
 
 
