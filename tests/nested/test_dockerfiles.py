@@ -52,7 +52,7 @@ CASES = {
     ),
     # dockerfile_copy_test.go testCopyLinkDotDestDir and the tests of --link beside it
     "COPY --link": Case("FROM busybox\nWORKDIR /w\nCOPY --link a .\nADD --link=true \\\n b c", "cat /w/a /w/c", "a\nb"),
-    # dockerfile_copy_test.go testCopyChmod, testCopySymbolicChmod; dchapes-mode
+    # dockerfile_copy_test.go testCopyChmod, testChmodNonOctal; dchapes-mode
     "--chmod for all alike": Case(
         "FROM busybox\nCOPY --chmod=u=rwx,go=rx a d /p/", "stat -c %a /p/a /p/k.txt", "755\n755"
     ),
@@ -85,7 +85,7 @@ CASES = {
         "FROM busybox\nRUN --security=sandbox --network=default echo hi >/o", "cat /o", "hi"
     ),
     "no network": Case("FROM busybox\nRUN --network=none ls /sys/class/net >/o", "cat /o", "lo"),
-    # exclude_patterns_test.go: patterns are matched below what is copied
+    # exclude_patterns_test.go testExcludedFilesOnCopy: patterns are matched below what is copied
     "--exclude below a directory": Case(
         "FROM busybox\nCOPY --exclude=*.txt --exclude=e/*.md d /p/", "find /p | sort", "/p\n/p/e\n/p/e/t.sh"
     ),
@@ -100,7 +100,7 @@ CASES = {
         "# syntax=docker/dockerfile:1\n# escape=`\nFROM busybox\nRUN echo a >/o `\n # note\n && echo b >>/o",
         "cat /o", "a\nb",
     ),
-    # dockerfile_heredoc_test.go testCopyHeredoc, testRunBasicHeredoc, testCopyHeredocIndent
+    # dockerfile_heredoc_test.go testCopyHeredoc, testRunBasicHeredoc, testHeredocIndent
     "heredocs": Case(
         'FROM busybox\nARG V=v\nRUN <<E\necho r >/r\nE\nCOPY <<-A <<"B" /h/\n\t$V\n\tA\n$V\nB',
         "cat /r /h/A /h/B", "r\nv\n$V",
@@ -110,7 +110,7 @@ CASES = {
         "FROM busybox\nRUN true\nUSER 1000:1001\nWORKDIR /w/x\nCOPY a .\nWORKDIR /v\nUSER 0\nWORKDIR /u",
         "stat -c %u:%g /w /w/x /w/x/a /v /u", "1000:1001\n1000:1001\n0:0\n1000:1001\n0:0",
     ),
-    # dockerfile_add_test.go testAddUnpack...
+    # dockerfile_add_test.go testDockerfileAddArchive
     "ADD --unpack=false": Case("FROM busybox\nADD --unpack=false t.tar /p/", "ls /p", "t.tar"),
     "continuation with comments": Case("FROM busybox\nRUN echo a >/o \\\n   # c\n\n && echo b >>/o", "cat /o", "a\nb"),
 }  # fmt: skip
