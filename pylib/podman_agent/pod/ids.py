@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PYLIB = Path(__file__).parents[2]
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
 
 
@@ -156,10 +157,16 @@ def delete(paths: list[str]) -> None:
     inside(action)
 
 
-def deleting(pylib: Path = Path(__file__).parents[2]) -> str:
-    """The text of a program that deletes what it is given, as `delete` does, with an interpreter in isolated mode.
+def deleting(pylib: Path = _PYLIB) -> str:
+    """The text of a program that deletes what it is given, as `delete` does; as for `program`."""
+    return program("from podman_agent.pod import ids; ids.delete(sys.argv[1:])", pylib)
+
+
+def program(statements: str, pylib: Path = _PYLIB) -> str:
+    """The text of a program that uses this package, for an interpreter in isolated mode.
 
     Args:
+        statements: What it does; `sys` is there.
         pylib: Where `podman_agent` is.
     """
-    return f"import sys; sys.path.insert(0, {str(pylib)!r}); from podman_agent.pod import ids; ids.delete(sys.argv[1:])"
+    return f"import sys; sys.path.insert(0, {str(pylib)!r}); {statements}"

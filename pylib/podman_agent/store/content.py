@@ -207,6 +207,10 @@ class Content:
         tops += [container.get("layer") or "" for container in self.containers.values()]
         return {layer for top in tops for layer in self.chain(top)}
 
+    def working_layers(self) -> set[str]:
+        """The layers that containers write to: never an image's, and of no digest."""
+        return {container.get("layer") or "" for container in self.containers.values()}
+
     def condemn(self, layers: set[str]) -> None:
         """Take layers as not sound, whatever they look like, and what stands on them too."""
         self._sound.clear()

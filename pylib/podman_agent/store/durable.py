@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podman_agent.errors import DataError
+from podman_agent.pod import ids
 from podman_agent.store.content import DRIVERS, Content
 from podman_agent.store.layout import Store
 from podman_agent.store.record import read_json, write_json
@@ -30,7 +30,7 @@ Known = dict[str, dict[str, str]]
 
 def complete(content: Content) -> dict[str, str]:
     """The layers that nothing will write to any more, each with its time of creation: a new pull has another."""
-    working = {container.get("layer") for container in content.containers.values()}
+    working = content.working_layers()
     return {
         layer: record.get("created") or ""
         for layer, record in content.layers.items()
@@ -51,11 +51,7 @@ def known(store: Store) -> Known:
 def doubtful(content: Content, flushed: Known) -> set[str]:
     """The layers that a crash of the node may have torn."""
     sure = flushed.get(content.driver, {})
-    return {
-        layer
-        for layer, record in content.layers.items()
-        if sure.get(layer) is None or sure[layer] != (record.get("created") or "")
-    }
+    return {layer for layer, record in content.layers.items() if sure.get(layer) != (record.get("created") or "")}
 
 
 def lacks(contents: Iterable[Content], flushed: Known) -> bool:
@@ -113,16 +109,9 @@ def syncfs(fd: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def marking(pylib: Path = Path(__file__).parents[2]) -> str:
-    """The text of a program that marks the stores it is given, with an interpreter in isolated mode.
-
-    Args:
-        pylib: Where `podman_agent` is.
-    """
-    return (
-        f"import sys; sys.path.insert(0, {str(pylib)!r});"
-        " from podman_agent.store import durable; durable.main(sys.argv[1:])"
-    )
+def marking() -> str:
+    """The text of a program that marks the stores it is given, see `ids.program`."""
+    return ids.program("from podman_agent.store import durable; durable.main(sys.argv[1:])")
 
 
 def main(stores: list[str]) -> None:
@@ -130,7 +119,3 @@ def main(stores: list[str]) -> None:
     for path in stores:
         with contextlib.suppress(DataError, OSError):
             mark(Store(Path(path)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -107,22 +107,22 @@ def _repaired(content: Content, layer: str) -> bool:
 
 
 def _put_right(content: Content, path: str, member: tarfile.TarInfo) -> None:
-    with_path = content.within.open(path, os.O_PATH)
+    fd = content.within.open(path, os.O_PATH)
     try:
-        found, here = os.fstat(with_path), f"/proc/self/fd/{with_path}"
+        found, here = os.fstat(fd), f"/proc/self/fd/{fd}"
         link = stat.S_ISLNK(found.st_mode)
         if not link and any(name.endswith("override_stat") for name in os.listxattr(here)):
             raise OSError(errno.EOPNOTSUPP, "its real mode is in an attribute", path)
         if found.st_gid != member.gid:
             _give(content, path, member.gid)
-        if not link and stat.S_IMODE(os.fstat(with_path).st_mode) != member.mode & 0o7777:
+        if not link and stat.S_IMODE(os.fstat(fd).st_mode) != member.mode & 0o7777:
             os.chmod(here, member.mode & 0o7777)  # noqa: PTH101 - a descriptor
         if capability := member.pax_headers.get(f"SCHILY.xattr.{_CAPABILITY}"):
             value = capability.encode("utf-8", "surrogateescape")
             if _CAPABILITY not in os.listxattr(here):  # a change of the group takes it away
                 os.setxattr(here, _CAPABILITY, value)
     finally:
-        os.close(with_path)
+        os.close(fd)
 
 
 def _give(content: Content, path: str, group: int) -> None:

@@ -46,7 +46,6 @@ class Swept:
     Attributes:
         modes: Layers whose files were given their groups and modes back, see `podman_agent.store.modes`.
         unflushed: Some of the layers that stay are not known to be on disk, see `podman_agent.store.durable`.
-        kept: What is in the store now.
     """
 
     containers: int = 0
@@ -57,7 +56,6 @@ class Swept:
     modes: int = 0
     reset: str = ""
     unflushed: bool = False
-    kept: list[Content] = field(default_factory=list, repr=False)
 
     def __bool__(self) -> bool:
         return bool(
@@ -119,9 +117,8 @@ def sweep(
         finders.append(functools.partial(_torn_by_crash, flushed))
 
     def once(done: Swept) -> Swept:
-        done = _sweep(store, done, now - unreferenced_age, keep_after, moved_in=moved_in, finders=finders)
-        done.unflushed = not done.reset and durable.lacks(done.kept, flushed)
-        return done
+        before = now - unreferenced_age
+        return _sweep(store, done, before, keep_after, moved_in=moved_in, finders=finders, flushed=flushed)
 
     try:
         done = once(first)
@@ -143,6 +140,7 @@ def _sweep(
     *,
     moved_in: bool,
     finders: list[Callable[[Content], set[str]]],
+    flushed: durable.Known,
 ) -> Swept:
     try:
         contents = Content.of(store)
@@ -150,7 +148,6 @@ def _sweep(
         done.reset = error.what
         removal.discard_storage(store)
         return done
-    done.kept = contents
     for content in contents:
         if finders:
             content.condemn({layer for find in finders for layer in find(content)})
@@ -159,6 +156,7 @@ def _sweep(
     if keep_after is None:
         database.forget_containers(store, moved_in=moved_in)
     _sweep_tmp(store)
+    done.unflushed = durable.lacks(contents, flushed)
     return done
 
 
@@ -170,8 +168,7 @@ def _torn_by_crash(flushed: durable.Known, content: Content) -> set[str]:
     """
     from podman_agent.store import verify  # noqa: PLC0415 - rarely needed
 
-    working = {container.get("layer") for container in content.containers.values()}
-    torn = verify.torn(content, durable.doubtful(content, flushed) - working)
+    torn = verify.torn(content, durable.doubtful(content, flushed) - content.working_layers())
     if content.driver == "overlay":
         for layer, record in content.layers.items():
             names = ("link", "lower") if record.get("parent") else ("link",)
@@ -182,7 +179,7 @@ def _torn_by_crash(flushed: durable.Known, content: Content) -> set[str]:
 
 def _put_back(done: Swept, content: Content) -> set[str]:
     """What a kubelet has changed is put right; the layers of which it cannot be are to go."""
-    working = {container.get("layer") for container in content.containers.values()}
+    working = content.working_layers()
     layers = [layer for layer in content.layers if layer not in working and content.sound(layer)]
     lost = modes.repair(content, sorted(layers, key=lambda layer: len(content.chain(layer))))
     done.modes += len(layers) - len(lost)
