@@ -5,7 +5,6 @@ By argparse-manpage and shtab, from the command line's own parsers, into entrypo
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -36,9 +35,9 @@ def main() -> int:
 
 
 def _page(name: str) -> str:
-    module, text = cli.COMMANDS[name]
+    text = cli.COMMANDS[name]
     parser = Parser(prog=f"podman-agent {name}", description=text)
-    importlib.import_module(module).add_arguments(parser)
+    cli.module(name).add_arguments(parser)
     return _text(parser, f"podman-agent-{name}", text)
 
 
@@ -47,8 +46,7 @@ def _main_page() -> str:
     parser.add_argument("--version", action="version", version="", help="print the version")
     text = _text(parser, "podman-agent", "podman in the pod that a Jenkins agent lands in")
     groups = "".join(
-        f".SS {heading}\n"
-        + "".join(f".TP\n.B podman\\-agent\\-{name}(1)\n{text}\n" for name, (_, text) in group.items())
+        f".SS {heading}\n" + "".join(f".TP\n.B podman\\-agent\\-{name}(1)\n{text}\n" for name, text in group.items())
         for heading, group in cli.GROUPS.items()
     )
     return f"{text}.SH COMMANDS\n{groups}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from podman_agent import __version__, spans
 from podman_agent.commands.parser import Parser
@@ -18,38 +18,40 @@ from podman_agent.hot import shim
 if TYPE_CHECKING:
     import argparse
 
-# heading of `podman-agent --help` -> command -> (module, one-line help)
-GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+# heading of `podman-agent --help` -> command, whose module is of its name -> one line of help
+GROUPS: dict[str, dict[str, str]] = {
     "In this pod": {
-        "doctor": ("podman_agent.commands.doctor", "what is wrong or could be better in this pod"),
-        "explain": ("podman_agent.commands.explain", "what a failed build's log means in a pod"),
-        "plan": ("podman_agent.commands.plan", "print what was decided for this pod, and why"),
+        "doctor": "what is wrong or could be better in this pod",
+        "explain": "what a failed build's log means in a pod",
+        "plan": "print what was decided for this pod, and why",
     },
     "Images": {
-        "build": ("podman_agent.commands.build", "build, tag, push and verify images"),
-        "push": ("podman_agent.commands.push", "push images and verify their digests"),
-        "pull": ("podman_agent.commands.pull", "pull images, with retries"),
-        "copy": ("podman_agent.commands.copy", "copy an image from registry to registry"),
-        "login": ("podman_agent.commands.login", "log in to a registry; no password in argv"),
-        "wait-registry": ("podman_agent.commands.wait_registry", "wait until a registry answers"),
+        "build": "build, tag, push and verify images",
+        "push": "push images and verify their digests",
+        "pull": "pull images, with retries",
+        "copy": "copy an image from registry to registry",
+        "login": "log in to a registry; no password in argv",
+        "wait-registry": "wait until a registry answers",
     },
     "Cache volume": {
-        "cache": ("podman_agent.commands.cache", "list, verify, warm, collect and remove the stores of a cache volume"),
-        "gc": ("podman_agent.commands.gc", "free space on the cache volume, safe while pods use it"),
+        "cache": "list, verify, warm, collect and remove the stores of a cache volume",
+        "gc": "free space on the cache volume, safe while pods use it",
     },
     "Jenkins and Kubernetes": {
-        "pod": ("podman_agent.commands.pod", "print a pod template for Kubernetes or Jenkins"),
-        "migrate": (
-            "podman_agent.commands.migrate",
-            "a Jenkinsfile, pod or casc file without docker.sock, dind or kaniko",
-        ),
+        "pod": "print a pod template for Kubernetes or Jenkins",
+        "migrate": "a Jenkinsfile, pod or casc file without docker.sock, dind or kaniko",
     },
     "The agent itself": {
-        "serve": ("podman_agent.commands.serve", "serve the Docker API on a socket, for when a client connects"),
-        "drain": ("podman_agent.commands.drain", "end builds and containers before the pod ends"),
+        "serve": "serve the Docker API on a socket, for when a client connects",
+        "drain": "end builds and containers before the pod ends",
     },
 }
-COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
+
+
+def module(command: str) -> Any:
+    """Import the module of a command."""
+    return importlib.import_module(f"podman_agent.commands.{command.replace('-', '_')}")
 
 
 def parser(*selected: str) -> argparse.ArgumentParser:
@@ -61,17 +63,17 @@ def parser(*selected: str) -> argparse.ArgumentParser:
     made = Parser(prog="podman-agent", listing=_listing())
     made.add_argument("--version", action="version", version=f"podman-agent {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module, text) in COMMANDS.items():
+    for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         if name in selected:
-            importlib.import_module(module).add_arguments(sub)
+            module(name).add_arguments(sub)
     return made
 
 
 def _listing() -> str:
     width = max(map(len, COMMANDS))
     groups = (
-        "\n".join([f"{heading}:", *(f"  {name:<{width}}  {text}" for name, (_, text) in group.items())])
+        "\n".join([f"{heading}:", *(f"  {name:<{width}}  {text}" for name, text in group.items())])
         for heading, group in GROUPS.items()
     )
     return "\n\n".join(
@@ -99,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     def command() -> int:
         args = parser(*[a for a in given if a in COMMANDS][:1]).parse_args(given)
         with spans.span(f"podman-agent {args.command}"):
-            return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+            return int(module(args.command).run(args))
 
     return exit_code_of(command, "podman-agent")
 
