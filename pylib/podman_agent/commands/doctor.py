@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -19,12 +18,12 @@ from podman_agent.plan.advice import BROKEN, VERDICTS, Advice, advise, found, ve
 from podman_agent.plan.plan import Plan
 from podman_agent.pod import memory, sizes
 from podman_agent.pod.facts import Facts
-from podman_agent.pod.volume import existing_ancestor
 from podman_agent.prepare import state, trial_build
-from podman_agent.store.space import space
+from podman_agent.store.space import Space, space
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 _BOLD, _RED, _GREEN, _YELLOW = "1", "31", "32", "33"
 _WIDTH = 100
@@ -53,8 +52,7 @@ def _verdict_line(code: int) -> str:
     return _paint(VERDICTS[code], _VERDICT_COLOURS[code])
 
 
-def _table(facts: Facts, *, verbose: bool) -> list[str]:
-    rows = (*found(facts), *_in_use(facts))
+def _table(rows: Sequence[tuple[str, str]], *, verbose: bool) -> list[str]:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {value}" for name, value in rows]
     return lines if verbose else [_clipped(line) for line in lines]
@@ -73,13 +71,10 @@ def _choices(plan: Plan) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, _WIDTH)]
 
 
-def _in_use(facts: Facts) -> list[tuple[str, str]]:
+def _in_use(used: memory.Memory | None, room: Space | None) -> list[tuple[str, str]]:
     """What there is at this moment, which no recorded fact can tell."""
-    used = memory.read()
     rows = [("memory", f"{sizes.size_text(used.used)} used, {used.field or 'no limit'}")] if used else []
-    with contextlib.suppress(OSError):
-        rows.append(("disk", f"{space(existing_ancestor(Path(facts.graphroot))).text} for the store"))
-    return rows
+    return [*rows, ("disk", f"{room.text} for the store")] if room else rows
 
 
 def _memory_advice(used: memory.Memory | None) -> tuple[Advice, ...]:
@@ -94,18 +89,19 @@ def _memory_advice(used: memory.Memory | None) -> tuple[Advice, ...]:
     return (Advice(problem, "a higher resources.limits.memory, or fewer jobs at a time"),)
 
 
-def _room(facts: Facts) -> list[Advice]:
-    """What the volume has left now: the facts are as old as the container."""
+def _space_advice(room: Space | None, graphroot: str) -> tuple[Advice, ...]:
+    if not room or not room.low:
+        return ()
+    problem = f"{'few inodes are' if room.inodes_low else 'little room is'} left at {graphroot}: {room.text}"
+    better = "podman-agent gc, or a larger volume" + (" made with more inodes" if room.inodes_low else "")
+    return (Advice(problem, better),)
+
+
+def _room(graphroot: str) -> Space | None:
     try:
-        room = space(Path(facts.graphroot))
+        return space(Path(graphroot))
     except OSError:
-        return []
-    if not room.low:
-        return []
-    problem = f"{'few inodes are' if room.inodes_low else 'little room is'} left at {facts.graphroot}: {room.text}"
-    return [
-        Advice(problem, "podman-agent gc, or a larger volume" + (" made with more inodes" if room.inodes_low else ""))
-    ]
+        return None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"{_verdict_line(BROKEN)}: {error}")
         return BROKEN
     trials = trial_build.trials(plan, hot) if args.deep else []
-    advice = (*advise(facts, plan), *_memory_advice(memory.read()), *_room(facts))
+    used, room = memory.read(), _room(facts.graphroot)
+    advice = (*advise(facts, plan), *_memory_advice(used), *_space_advice(room, facts.graphroot))
     code = verdict(advice, trials)
     if args.json:
         report: dict[str, Any] = {"schema": SCHEMA, "verdict": VERDICTS[code]}
@@ -130,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         report |= {"advice": [asdict(a) for a in advice], "trials": [asdict(t) for t in trials]}
         print(Redactor()(json.dumps(report, indent=1)))
         return code
-    print(_paint("found", _BOLD), *_table(facts, verbose=args.verbose), "", sep="\n")
+    print(_paint("found", _BOLD), *_table((*found(facts), *_in_use(used, room)), verbose=args.verbose), "", sep="\n")
     chosen = reasons.lines(asdict(reason) for reason in plan.reasons) if args.verbose else _choices(plan)
     print(_paint("chosen", _BOLD) + ("" if args.verbose else ", and why: -v"), *chosen, "", sep="\n")
     for item in advice:
