@@ -169,7 +169,7 @@ def _prune(call: Call, args: list[str]) -> int:
         if parsed.has(name):
             note(f"--{name} is ignored: podman's cache has no size limit")
     filters = [f"--filter={text}" for text in parsed.all("filter") if text.startswith(("until", "label"))]
-    pruning.builds(call)
+    pruning.builds()
     code, text = call.read("image", "prune", "--force", *filters)
     for line in text.splitlines():
         print(sha256(line))

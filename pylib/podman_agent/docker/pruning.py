@@ -6,11 +6,11 @@ Docker 23 and later prunes anonymous volumes only, unless ``--all``
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+import contextlib
 from typing import TYPE_CHECKING
 
 from podman_agent.docker.options import Parsed, Spec, letters, parse, words
+from podman_agent.errors import PodmanAgentError
 
 if TYPE_CHECKING:
     from podman_agent.docker.call import Call
@@ -28,20 +28,18 @@ def run(call: Call, verb: str, args: list[str]) -> int:
         return _anonymous_volumes(call, parsed)
     rest = [t for option in parsed.without("volumes") for t in option.tokens()]
     if not parsed.has("help"):
-        builds(call)
+        builds()
     if not parsed.has("volumes"):
         call.become("system", "prune", *rest)
     return call.run("system", "prune", *rest) or _anonymous_volumes(call, parsed)
 
 
-def builds(call: Call) -> None:
+def builds() -> None:
     """Remove what builds that were ended by a signal have left, as docker's prunes do with BuildKit's."""
-    from podman_agent.store import gc_held  # noqa: PLC0415 - rarely needed
+    from podman_agent.prepare.ended import clear_away  # noqa: PLC0415 - rarely needed
 
-    podman = shutil.which("podman")  # the shim, which gives it its environment
-    code, graphroot = call.read("info", "--format={{.Store.GraphRoot}}")
-    if podman and not code and graphroot.strip():
-        gc_held.clear_dead_builds(podman, Path(graphroot.strip()))
+    with contextlib.suppress(PodmanAgentError):  # no plan could be made: podman prunes with its own defaults
+        clear_away()
 
 
 def _anonymous_volumes(call: Call, parsed: Parsed) -> int:

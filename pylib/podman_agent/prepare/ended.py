@@ -10,7 +10,7 @@ from podman_agent.prepare import state
 from podman_agent.store import gc_held
 
 
-def clear_away(since: float) -> None:
+def clear_away(since: float = 0.0) -> None:
     """Remove the containers of builds that have ended; podman shows them to nobody.
 
     Args:
