@@ -250,6 +250,7 @@ def _big_data(directory: Path, key: str) -> str:
 
 
 def _read(path: Path) -> str:
-    """A file of a volume that other pods use: a link is not followed, a FIFO not waited for."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-        return file.read().decode()
+    """A file of a volume that other pods use."""
+    from podman_agent.store.beneath import Root  # noqa: PLC0415
+
+    return Root(path.parent).read(path).decode()
