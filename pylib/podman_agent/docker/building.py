@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +42,8 @@ def execute(call: Call, plan: BuildPlan) -> int:
     plan = hand_over(call, plan)
     if not plan.steps_after and not plan.quiet and not plan.to_stdout:
         call.become(*_argv(plan, plan.iidfile, None))
+    import tempfile  # noqa: PLC0415 - 10 ms that a build which becomes podman need not pay
+
     with tempfile.TemporaryDirectory(prefix="docker-build-") as scratch:
         iidfile = plan.iidfile or str(Path(scratch) / "iid")
         if len(plan.platforms) > 1:
@@ -121,6 +121,8 @@ def _export(call: Call, plan: BuildPlan, export: Export, image: str, scratch: st
     output = f"--output=type={export.kind},dest={dest}"
     code = call.run("build", "--quiet", "--pull=never", *platform, output, str(empty), quiet=True)
     if code == 0 and export.dest == "-":
+        import shutil  # noqa: PLC0415
+
         sys.stdout.flush()
         with Path(dest).open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
@@ -133,6 +135,8 @@ def _push_by_digest(call: Call, image: str, name: str, digest_file: str) -> int:
 
     The digest is known only once the layers are compressed, so a local copy is made first.
     """
+    import tempfile  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="docker-push-") as layout:
         code = call.run("push", f"--digestfile={digest_file}", image, f"dir:{layout}", quiet=True)
         if code:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +74,9 @@ def _ignored(path: Path) -> Path:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     if (new := translated(text)) == text:
         return path
+    import hashlib  # noqa: PLC0415 - rarely needed, and every build comes by here
+    import tempfile  # noqa: PLC0415
+
     data = new.encode("utf-8", "surrogateescape")
     digest = hashlib.sha256(data).hexdigest()
     copy = Path(tempfile.gettempdir()) / f"podman-agent-{os.geteuid()}-{digest[:32]}.dockerignore"
